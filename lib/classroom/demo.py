@@ -1,0 +1,109 @@
+"""`classroom demo`: a class of seven submissions goes through release, collect, autograde, feedback and export.
+
+The seven stand in solutions/PROJECT/demo.yml as patches to answer cells. The class lives in _build/demo with a
+gradebook of its own, and nothing there is anybody's data.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from classroom.autograde import autograde
+from classroom.collect import TIMESTAMP, collect
+from classroom.errors import ClassroomError, near_miss
+from classroom.folder import Folder
+from classroom.release import release
+from classroom.report import export, feedback, overview, table
+from classroom.results import write_atomically
+
+BANK = "demo.yml"
+CELL_SECONDS = 10  # one of the submissions never ends; a real class has the limit of project.yml
+SOLUTION = "solution"  # in a bank: the answer of the source notebook
+
+
+def demo(folder: Folder, projects: list[str], say: Callable[[str], None], *, timeout: int | None = None) -> dict:
+    """Take the demo class of each project through the whole cycle; what is done already is not done again."""
+    with_bank = [name for name in projects if (folder.path("source", name) / BANK).exists()]
+    if not with_bank:
+        names = ", ".join(projects)
+        raise ClassroomError(f"no demo class for {names}: expected {BANK} beside the source notebook")
+    report = {}
+    release(folder, with_bank, say)
+    for project in with_bank:
+        members = write_inbound(folder, project)
+        collect(folder, project, inbound(folder, project), say)
+        autograde(folder, project, say, timeout=timeout or CELL_SECONDS)
+        feedback(folder, project, say)
+        rows = overview(folder, project)
+        for row in rows:
+            row["kind"] = members[row["student"]]["kind"]
+        report[project] = rows
+    written = export(folder, None, say)
+    for project, rows in report.items():
+        say("")
+        for line in table(sorted(rows, key=lambda row: list(members).index(row["student"])), extra="kind"):
+            say(line)
+        pages = folder.path("feedback", project, "STUDENT") / "*.html"
+        say(f"\nfeedback   {folder.shown(pages)}")
+    say(f"grades     {folder.shown(Path(written['file']))}")
+    say(f"gradebook  {folder.shown(folder.home / 'gradebook.db')}")
+    return {"projects": report, "grades": written["file"]}
+
+
+def inbound(folder: Folder, project: str) -> Path:
+    """Where the demo class hands in."""
+    return folder.home / "inbound" / project
+
+
+def write_inbound(folder: Folder, project: str) -> dict[str, dict]:
+    """Write the submissions of the bank, as far as they are not there yet; the members by student."""
+    path = folder.path("source", project) / BANK
+    members = {member["student"]: member for member in yaml.safe_load(path.read_text(encoding="utf-8"))}
+    due = (folder.course.due.get(project) if folder.course else None) or datetime(2026, 1, 1)
+    for student, member in members.items():
+        when = due + timedelta(hours=member.get("hours", -24))
+        place = inbound(folder, project) / student
+        for notebook in sorted(folder.path("release", project).glob("*.ipynb")):
+            source = folder.path("source", project) / notebook.name
+            text = submission(notebook, source, member.get("cells", {}))
+            _write_if_new(place / notebook.name, text)
+        _write_if_new(place / TIMESTAMP, f"{when:%Y-%m-%d %H:%M:%S} UTC\n")
+    return members
+
+
+def submission(release_path: Path, source_path: Path, cells: dict[str, str]) -> str:
+    """The released notebook with some answer cells replaced, as text.
+
+    Args:
+        cells: source text by grade_id; `solution` stands for the source notebook's own answer.
+
+    Raises:
+        ClassroomError: for a grade_id that is not an answer cell of the notebook.
+    """
+    notebook = nbformat.read(release_path, as_version=4)
+    source = nbformat.read(source_path, as_version=4)
+    solutions = {_grade_id(cell): _without_marks(cell.source) for cell in source.cells}
+    answers = {_grade_id(cell): cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("solution")}
+    for grade_id, text in cells.items():
+        if grade_id not in answers:
+            hint = near_miss(grade_id, answers)
+            raise ClassroomError(f"{BANK}: {release_path.name} has no answer cell {grade_id!r}{hint}")
+        answers[grade_id].source = solutions[grade_id] if text.strip() == SOLUTION else text.rstrip("\n")
+    return nbformat.writes(notebook) + "\n"
+
+
+def _grade_id(cell: nbformat.NotebookNode) -> str | None:
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
+
+
+def _without_marks(source: str) -> str:
+    marks = ("### BEGIN SOLUTION", "### END SOLUTION")
+    return "\n".join(line for line in source.splitlines() if line.strip() not in marks)
+
+
+def _write_if_new(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_atomically(path, text)

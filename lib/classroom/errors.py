@@ -1,0 +1,17 @@
+"""Errors that the person at the keyboard can do something about; the command line prints them without a traceback."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class ClassroomError(Exception):
+    """Something is missing or wrong; the message says what, and what to do. The exit code is 2."""
+
+
+def near_miss(wanted: str, known: Iterable[str]) -> str:
+    """`; did you mean x?` where something known is spelled like it, else the list of what is known, else nothing."""
+    known = sorted(known)
+    near = difflib.get_close_matches(wanted, known, n=2)
+    if near:
+        return f"; did you mean {' or '.join(near)}?"
+    return f"; there {'is' if len(known) == 1 else 'are'} {', '.join(known)}" if known else ""

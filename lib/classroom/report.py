@@ -1,0 +1,159 @@
+"""What comes after grading: `classroom feedback`, `export` and `status`, all read from nbgrader's gradebook."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from classroom.errors import ClassroomError
+from classroom.folder import Folder
+from classroom.results import GRADED, REFUSED, digest, read_record, write_record
+
+
+def grades(folder: Folder, project: str) -> dict[str, dict]:
+    """What the gradebook says about each submission of a project, with today's late penalties.
+
+    Returns:
+        By student: `parts` (points by graded cell; None waits for a person), `points` (sum of the parts), `penalty`,
+        `total` (points minus penalty), `max`, `waiting` (whether a part waits), `seconds_late` and `comments`.
+    """
+    from nbgrader.api import MissingEntry
+
+    from classroom.late import LateRule, refresh_penalties
+
+    found = {}
+    with folder.gradebook() as gradebook:
+        try:
+            assignment = gradebook.find_assignment(project)
+        except MissingEntry:
+            return {}
+        refresh_penalties(gradebook, project, LateRule(parent=folder.app))
+        for submission in assignment.submissions:
+            cells = [grade for notebook in submission.notebooks for grade in notebook.grades]
+            penalty = submission.late_submission_penalty or 0.0
+            found[submission.student_id] = {
+                "parts": {grade.cell.name: None if grade.needs_manual_grade else grade.score for grade in cells},
+                "points": submission.score,
+                "penalty": penalty,
+                "total": round(max(0.0, submission.score - penalty), 6),
+                "max": submission.max_score,
+                "waiting": any(grade.needs_manual_grade for grade in cells),
+                "seconds_late": submission.total_seconds_late,
+                "comments": {c.name: c.comment for notebook in submission.notebooks for c in notebook.comments},
+            }
+    return found
+
+
+def feedback(folder: Folder, project: str, say: Callable[[str], None]) -> dict:
+    """Make nbgrader's feedback pages where the grading, a comment or a manual score has changed since the last time."""
+    from nbgrader.converters import GenerateFeedback, NbGraderException
+
+    folder.require_released(project)
+    in_gradebook = grades(folder, project)
+    report: dict[str, list] = {"made": [], "unchanged": [], "without": [], "failed": []}
+    for student in folder.students(project):
+        result = read_record(folder.record("result", project, student))
+        graded = folder.path("autograded", project, student)
+        if result.get("outcome") != GRADED or student not in in_gradebook or not graded.is_dir():
+            report["without"].append(student)
+            say(f"{student}: no feedback, {result.get('outcome', 'not graded yet')}")
+            continue
+        target = folder.path("feedback", project, student)
+        made_of = digest((p for p in graded.rglob("*") if p.is_file()), graded, repr(in_gradebook[student]))
+        record = folder.record("feedback", project, student)
+        if read_record(record).get("made_of") == made_of and list(target.glob("*.html")):
+            report["unchanged"].append(student)
+            continue
+        folder.coursedir.assignment_id, folder.coursedir.student_id = project, student
+        folder.messages.clear()
+        converter = GenerateFeedback(coursedir=folder.coursedir, parent=folder.app)
+        converter.force = True
+        try:
+            converter.start()
+        except (NbGraderException, SystemExit):
+            report["failed"].append(student)
+            say(f"{student}: feedback failed: {folder.messages.cause()}")
+            continue
+        write_record(record, {"made_of": made_of})
+        report["made"].append(student)
+        say(f"{student}: {folder.shown(next(iter(sorted(target.glob('*.html')))))}")
+    say(f"{project}: feedback {', '.join(f'{len(names)} {what}' for what, names in report.items())}")
+    return report
+
+
+def export(folder: Folder, target: Path | None, say: Callable[[str], None]) -> dict:
+    """Write nbgrader's table of grades, one line a student and project, as CSV."""
+    from nbgrader.plugins import CsvExportPlugin
+
+    target = target or folder.home / "grades.csv"
+    if not target.parent.is_dir():
+        raise ClassroomError(f"--to {target}: there is no folder {target.parent}")
+    for project in folder.projects():
+        grades(folder, project)  # brings the late penalties up to date
+    plugin = CsvExportPlugin(parent=folder.app)
+    half = target.with_name(f".{target.name}.half")
+    plugin.to = str(half)
+    with folder.gradebook() as gradebook:
+        plugin.export(gradebook)
+    lines = len(half.read_text(encoding="utf-8").splitlines()) - 1
+    os.replace(half, target)
+    say(f"{lines} lines in {folder.shown(target)}")
+    return {"file": str(target), "lines": lines}
+
+
+def status(folder: Folder, project: str, say: Callable[[str], None]) -> dict:
+    """Print who handed in, what came out and what waits for a person."""
+    folder.require(project)
+    rows = overview(folder, project)
+    due = folder.course.due.get(project) if folder.course else None
+    released = folder.record("release", project).exists()
+    date = f"due {due:%Y-%m-%d %H:%M} UTC" if due else "no due date"
+    say(f"{project}: {date}, {'released' if released else 'not released yet'}")
+    for line in table(rows):
+        say(line)
+    return {"project": project, "released": released, "due": str(due) if due else None, "students": rows}
+
+
+def overview(folder: Folder, project: str) -> list[dict]:
+    """One record a submission: the outcome, the points of each part, and a note in words."""
+    in_gradebook = grades(folder, project)
+    rows = []
+    for student in folder.students(project):
+        result = read_record(folder.record("result", project, student))
+        graded = in_gradebook.get(student) if result.get("outcome") else None
+        notes = [result["note"]] if result.get("note") else []
+        if graded:
+            if graded["penalty"]:
+                notes.insert(0, f"late: {graded['penalty']:g} taken off {graded['points']:g}")
+            elif graded["seconds_late"] > 0:
+                notes.insert(0, "late, nothing taken off")
+            if result["outcome"] == REFUSED:
+                notes.append("the grade of the version before stands")
+            if graded["waiting"]:
+                notes.append("written part waits for you")
+        row = {"student": student, "outcome": result.get("outcome", "not graded yet")}
+        fields = ("parts", "points", "penalty", "total", "max", "waiting")
+        row |= {field: graded[field] if graded else None for field in fields}
+        rows.append(row | {"note": "; ".join(notes)})
+    return rows
+
+
+def table(rows: list[dict], extra: str | None = None) -> list[str]:
+    """The records as lines of text; `extra` names one more field to show after the student."""
+    parts = list(dict.fromkeys(cell for row in rows for cell in row["parts"] or {}))
+    heads = ["student", *([extra] if extra else []), "outcome", *parts, "total", "of", "note"]
+    lines = [heads]
+    for row in rows:
+        points = [_number((row["parts"] or {}).get(cell), "waits" if row["parts"] else "-") for cell in parts]
+        totals = [_number(row["total"], "-"), _number(row["max"], "-")]
+        lines.append([row["student"], *([row[extra]] if extra else []), row["outcome"], *points, *totals, row["note"]])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
+    first_number = len(heads) - 3 - len(parts)
+
+    def cell(i: int, text: str) -> str:
+        return text.rjust(widths[i]) if first_number <= i < len(heads) - 1 else text.ljust(widths[i])
+
+    return ["  ".join(cell(i, text) for i, text in enumerate(line)).rstrip() for line in lines]
+
+
+def _number(value: float | None, otherwise: str) -> str:
+    return otherwise if value is None else f"{value:g}"

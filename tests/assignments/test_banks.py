@@ -1,0 +1,63 @@
+"""Every project's bank: right answers get full marks, mistakes lose their own part's points, shortcuts gain nothing."""
+
+from collections import Counter
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+BANKS = {
+    path.parent.name: yaml.safe_load(path.read_text()) for path in sorted(Path(__file__).parent.glob("*/bank.yml"))
+}
+MEMBERS = [
+    pytest.param(project, m, id=f"{project}-{m['kind']}-{m['id']}") for project, bank in BANKS.items() for m in bank
+]
+NO_ANSWER = 'raise NotImplementedError("replace this line with your answer")'
+
+
+def worth(grader, project: str) -> dict[str, float]:
+    cells = [cell.metadata.get("nbgrader", {}) for cell in grader(project).cells]
+    return {meta["grade_id"]: meta["points"] for meta in cells if meta.get("grade")}
+
+
+def answer_cells(project: str) -> dict[str, str]:
+    """The released answer cells, untouched."""
+    release = nbformat.read(ROOT / "assignments" / project / f"{project}.ipynb", as_version=4)
+    code = [cell for cell in release.cells if cell.cell_type == "code"]
+    return {c.id: c.source for c in code if c.metadata.get("nbgrader", {}).get("solution")}
+
+
+@pytest.mark.parametrize(("project", "member"), MEMBERS)
+@pytest.mark.filterwarnings("default")  # an answer may warn, and must not lose points for it
+def test_member(grader, project, member):
+    found = grader(project).points(member["cells"])
+    assert found == member["points"]
+    full = {cell: worth(grader, project)[cell] for cell in found}
+    if member["kind"] == "right":
+        assert found == full
+    elif member["kind"] == "mistake":
+        assert all(found[cell] < full[cell] for cell in found)
+    else:
+        assert set(found.values()) == {0}
+
+
+@pytest.mark.parametrize("project", BANKS)
+def test_the_solution_gets_full_marks_and_no_answer_gets_none(grader, project):
+    answers = answer_cells(project)
+    assert answers
+    solved = grader(project).points({cell: grader(project).solution(cell) for cell in answers})
+    assert solved == {cell: worth(grader, project)[cell] for cell in solved}
+    assert all(NO_ANSWER in source for source in answers.values())
+    assert set(grader(project).points(answers).values()) == {0}
+
+
+@pytest.mark.parametrize("project", BANKS)
+def test_the_bank_is_large_enough(project, record_property):
+    kinds = Counter(member["kind"] for member in BANKS[project])
+    assert len({member["id"] for member in BANKS[project]}) == len(BANKS[project])
+    assert kinds.keys() == {"right", "mistake", "shortcut"}
+    touched = {cell for member in BANKS[project] for cell in member["cells"]}
+    assert touched == answer_cells(project).keys()
+    record_property("bank", f"{project}: " + ", ".join(f"{n} {kind}" for kind, n in kinds.items()))
