@@ -110,6 +110,7 @@ class Folder:
         app = NbGrader()
         app.log.handlers[:] = [self.messages]
         app.log.propagate = False
+        app.load_cwd_config = False  # this folder's settings, wherever we stand
         app.initialize([], root=str(self.root))
         app.log.handlers[:] = [self.messages]
         app.log.setLevel(logging.INFO)

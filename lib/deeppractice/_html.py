@@ -28,14 +28,16 @@ STYLESHEET = """<style>
 .dp-claim dd{margin:0}.dp-claim p{margin:.3em 0}
 .dp-verdict{text-transform:uppercase;font-size:.8em;letter-spacing:.05em}
 .dp-card th{text-align:left;padding-right:1em;vertical-align:top}.dp-card td{text-align:left}
-@media print{.dp-frame.dp-print{display:block!important}.dp-frame:not(.dp-print),.dp-frames label{display:none}}
+.dp-frame{margin:0}
+@media print{.dp-frame.dp-print{display:block!important}.dp-print::before{content:attr(data-value)}
+.dp-frame:not(.dp-print),.dp-frames label{display:none}}
 </style>"""
 
 # JupyterLab's shortcuts take the arrow keys before any handler of a page sees them; this attribute keeps them off.
 _OWN_KEYS = 'data-lm-suppress-shortcuts="true"'
 
 _MOVE = (
-    "const f=this.closest('figure');"
+    "const f=this.closest('.dp-frames');"
     "f.querySelectorAll('.dp-frame').forEach((e,i)=>{e.hidden=i!=this.value});"
     "const t=f.querySelectorAll('.dp-frame')[this.value].dataset.value;"
     "f.querySelector('output').value=t;this.setAttribute('aria-valuetext',t)"
@@ -120,7 +122,7 @@ def frames(pictures: list[str], label: str, values: list[str], captions: list[st
         cls = "dp-frame dp-print" if i in printed else "dp-frame"
         hidden = "" if i == start else " hidden"
         parts.append(
-            f'<div class="{cls}" data-value="{html.escape(value, quote=True)}"{hidden}>{picture}{caption}</div>'
+            f'<figure class="{cls}" data-value="{html.escape(value, quote=True)}"{hidden}>{picture}{caption}</figure>'
         )
     name = html.escape(label, quote=True)
     # autocomplete=off: a browser that restores the slider on reload would show another picture than its value says.
@@ -130,7 +132,7 @@ def frames(pictures: list[str], label: str, values: list[str], captions: list[st
         f'aria-label="{name}" aria-valuetext="{html.escape(values[start], quote=True)}" '
         f'oninput="{html.escape(_MOVE)}"></label>'
     )
-    return f'{STYLESHEET}<figure class="dp-frames">{slider}{"".join(parts)}</figure>'
+    return f'{STYLESHEET}<div class="dp-frames">{slider}{"".join(parts)}</div>'
 
 
 def quiz(questions: list[dict]) -> str:

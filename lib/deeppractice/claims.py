@@ -8,6 +8,7 @@ build gathers into the ledger.
 import html
 import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -115,6 +116,8 @@ def read_register(path: Path) -> dict[str, Claim]:
 
 def _assert_sound(claim: Claim, where: str) -> None:
     test = claim.test
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", str(claim.id)):
+        raise ClaimError(f"{where}: expected an id of small letters, digits and hyphens, it is an anchor on the page")
     if test.relation not in RELATIONS:
         raise ClaimError(f"{where}: expected a relation among {', '.join(RELATIONS)}, got {test.relation!r}")
     pair = isinstance(test.threshold, list) and len(test.threshold) == 2 and all(map(_is_number, test.threshold))

@@ -38,12 +38,13 @@ def available() -> list[str]:
     return [kind for kind, there in kinds if there]
 
 
-def seed_everything(seed: int, *, deterministic: bool = False) -> None:
+def seed_everything(seed: int, *, deterministic: bool | None = None) -> None:
     """Seed Python's, numpy's and torch's global generators, on every device.
 
     Args:
         seed: 0 to 2**32 - 1, the range that numpy takes.
-        deterministic: also make torch refuse operations that have no deterministic form. Slower on a GPU.
+        deterministic: make torch refuse operations that have no deterministic form (slower on a GPU), or allow them
+            again; None leaves the mode as it is.
     """
     if not 0 <= seed < 2**32:
         raise ValueError(f"expected a seed from 0 to 2**32 - 1, got {seed}")
@@ -54,7 +55,8 @@ def seed_everything(seed: int, *, deterministic: bool = False) -> None:
         # cuBLAS reads this when it starts; set later, it has no effect in this process.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(deterministic)
+    if deterministic is not None:
+        torch.use_deterministic_algorithms(deterministic)
 
 
 def generator(seed: int, on: torch.device | str = "cpu") -> torch.Generator:

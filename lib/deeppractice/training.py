@@ -108,7 +108,7 @@ def fit(
     device: torch.device | str | None = None,
     progress: bool | None = None,
 ) -> History:
-    """Train a model by gradient descent on batches, in place.
+    """Train a model by gradient descent on batches, in place; it stays on the device, in evaluation mode.
 
     Args:
         batches: iterated once an epoch; `minibatches(...)` or a DataLoader, with tuples of tensors.
@@ -188,6 +188,7 @@ def fit(
         group["lr"] = rate  # a second call with the same optimizer starts from its own rate, not from the decayed one
     if best_weights is not None:
         model.load_state_dict(best_weights)
+    model.eval()  # what follows training is a prediction, where dropout would be a silent mistake
     history.stopped = history.stopped or f"all {epochs} epochs done"
     history.seconds = time.perf_counter() - start
     return history
@@ -233,6 +234,8 @@ def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _to(batch: tuple[Tensor, ...], device: torch.device) -> tuple[Tensor, ...]:
+    if isinstance(batch, Tensor):  # unpacking it would take its rows for arguments of the loss
+        raise TypeError(f"expected a batch that is a tuple of tensors, got one tensor of shape {tuple(batch.shape)}")
     return tuple(x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in batch)
 
 

@@ -176,6 +176,7 @@ def test_an_empty_register_has_no_claims(register: Path, text: str) -> None:
         ("  test: {", "  tests: {", r"'test'; expected the keys"),
         ("unit: accuracy", "units: accuracy", r"units.*expected the keys"),
         (", unit: accuracy", "", r"'unit'.*expected the keys"),
+        ("id: linear-wins", "id: Linear wins", "expected an id of small letters, digits and hyphens"),
         ('relation: ">="', 'relation: ">"', "expected a relation among >=, <=, between, got '>'"),
         ("threshold: 0.0", "threshold: [0, 1]", r"'>=' does not go with threshold \[0, 1\]"),
         ("threshold: 0.0", "threshold: high", "'>=' does not go with threshold 'high'"),

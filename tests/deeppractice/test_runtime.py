@@ -118,6 +118,10 @@ def test_the_deterministic_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch.are_deterministic_algorithms_enabled()
     assert torch.backends.cudnn.benchmark is False
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    runtime.seed_everything(1)
+    assert torch.are_deterministic_algorithms_enabled(), "a plain seed leaves the mode as it is"
+    runtime.seed_everything(1, deterministic=False)
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_a_generator_of_ones_own_shares_nothing(device: torch.device) -> None:

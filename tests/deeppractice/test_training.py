@@ -552,3 +552,19 @@ def test_loss_falls_monotonically_on_a_convex_problem() -> None:
     X, y = table()
     history = fit(MLP([6, 3]), [(X, y)], cross_entropy, epochs=30, lr=1e-3, device="cpu")
     assert all(later < earlier for earlier, later in pairwise(history.train))
+
+
+def test_fit_leaves_the_model_in_evaluation_mode() -> None:
+    x, y = table()
+    model = MLP([6, 8, 3], dropout=0.5)
+    fit(model, minibatches(x, y), cross_entropy, epochs=1, device="cpu")
+    assert not any(module.training for module in model.modules())
+    assert torch.equal(model(x), model(x)), "dropout would draw anew"
+
+
+def test_a_bare_tensor_is_no_batch() -> None:
+    x, _ = table()
+    with pytest.raises(
+        TypeError, match=r"expected a batch that is a tuple of tensors, got one tensor of shape \(50, 6\)"
+    ):
+        fit(MLP([6, 3]), DataLoader(x, batch_size=50), cross_entropy, device="cpu")

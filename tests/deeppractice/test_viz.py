@@ -109,8 +109,8 @@ def test_frames_show_one_picture_and_a_range_input(displayed: list[dict]) -> Non
     slider(5, values=["a", "b", "c", "d", "e"], captions="Look", start=3)
     assert plt.get_fignums() == []
     page = page_of(displayed)
-    assert len(page.all("figure", "dp-frames")) == 1
-    pictures = page.all("div", "dp-frame")
+    assert len(page.all("div", "dp-frames")) == 1
+    pictures = page.all("figure", "dp-frame")
     assert ["hidden" in p for p in pictures] == [True, True, True, False, True]
     assert [p["data-value"] for p in pictures] == ["a", "b", "c", "d", "e"]
     assert [s["aria-label"] for s in page.all("svg")] == [f"A line up to {i}" for i in range(1, 6)]
@@ -126,14 +126,14 @@ def test_frames_show_one_picture_and_a_range_input(displayed: list[dict]) -> Non
 @pytest.mark.parametrize(("n", "printed"), [(2, [0, 1]), (3, [0, 1, 2]), (5, [0, 2, 4]), (8, [0, 4, 7])])
 def test_first_middle_and_last_are_printed(n: int, printed: list[int], displayed: list[dict]) -> None:
     slider(n)
-    pictures = page_of(displayed).all("div", "dp-frame")
+    pictures = page_of(displayed).all("figure", "dp-frame")
     assert [i for i, p in enumerate(pictures) if "dp-print" in p["class"].split()] == printed
 
 
 def test_values_count_from_one_and_captions_may_differ(displayed: list[dict]) -> None:
     slider(2, captions=["first <b>x</b>", "second"])
     page = page_of(displayed)
-    assert [p["data-value"] for p in page.all("div", "dp-frame")] == ["1", "2"]
+    assert [p["data-value"] for p in page.all("figure", "dp-frame")] == ["1", "2"]
     assert "first x" in page.visible
     assert "second" not in page.visible
 
@@ -145,7 +145,7 @@ def test_frames_escape_label_and_values(displayed: list[dict]) -> None:
     assert page.all("script") == []
     assert page.all("input")[0]["aria-label"] == nasty
     assert page.all("input")[0]["aria-valuetext"] == nasty
-    assert [p["data-value"] for p in page.all("div", "dp-frame")] == [nasty, "'&\""]
+    assert [p["data-value"] for p in page.all("figure", "dp-frame")] == [nasty, "'&\""]
     assert page.visible.count("<script>") == 2  # as text: in the label and in its value
 
 
