@@ -19,6 +19,7 @@ import yaml
 from jupyter_cache import get_cache
 
 CLAIM_MIME = "application/vnd.deeppractice.claim+json"
+FORMS = ("exercise", "box")  # how a cell may cover a row; an experiment covers it by its claim
 MOST_ROWS = 3  # a claim that settles more than three rows settles none of them
 
 
@@ -216,6 +217,8 @@ def gather(root: Path) -> Gathered:
                 cover(name, str(row), by, f"claim '{record['id']}'")
         for cell in notebook.cells:
             rows_here, form = cell_rows(cell)
+            if rows_here and form not in FORMS:
+                gathered.problems.append((name, f"{name}: cell {cell['id']} covers rows as '{form}', not {FORMS}"))
             for row in rows_here:
                 by = {"form": form, "id": cell["id"], "anchor": f"{name}.html#{cell_anchor(cell['id'])}"}
                 cover(name, row, by, f"cell {cell['id']}")

@@ -10,6 +10,8 @@ name. In a student's kernel they act on the student's own objects. Everything pr
 nbgrader gives no points to a test cell that writes to standard error.
 """
 
+from __future__ import annotations
+
 import copy
 import difflib
 import importlib
@@ -18,11 +20,12 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-from deeppractice.runtime import seed_everything
+# torch is imported where it is used: an assignment that needs none starts, and is graded, a second and a half sooner.
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,9 @@ def grad(f: Callable[..., Tensor], *inputs: Tensor) -> Tensor | tuple[Tensor, ..
         TypeError: if no input is a floating-point tensor, or `f` does not return a tensor.
         ValueError: if `f` returns more than one element, or a value cut off from the graph.
     """
+    import torch
+    from torch import Tensor
+
     leaves = [x.detach().clone().requires_grad_(x.is_floating_point()) if isinstance(x, Tensor) else x for x in inputs]
     wanted = [x for x in leaves if isinstance(x, Tensor) and x.requires_grad]
     if not wanted:
@@ -199,12 +205,16 @@ def grad(f: Callable[..., Tensor], *inputs: Tensor) -> Tensor | tuple[Tensor, ..
 
 def jacobian(f: Callable[..., Tensor], *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
     """The Jacobian of `f`: shape (output shape + input shape), a tuple for several inputs."""
+    import torch
+
     found = torch.autograd.functional.jacobian(f, tuple(x.detach().clone() for x in inputs))
     return found[0] if len(inputs) == 1 else found
 
 
 def parameters(module: nn.Module) -> dict[str, Tensor]:
     """A copy of a module's parameters by name, so that a test can compare them before and after."""
+    from torch import nn
+
     if not isinstance(module, nn.Module):
         raise TypeError(f"expected a torch.nn.Module, got {type(module).__name__}")
     return {name: value.detach().clone() for name, value in module.named_parameters()}
@@ -225,6 +235,8 @@ def train(
         loss: `loss(model, *batch)` returns a scalar tensor.
         optimizer: a name in `torch.optim`.
     """
+    import torch
+
     stepper = getattr(torch.optim, optimizer)(model.parameters(), lr=lr)
     losses = []
     for _ in range(steps):
@@ -238,6 +250,8 @@ def train(
 
 def seed(number: int) -> None:
     """Seed Python, numpy and torch where the student's code runs."""
+    from deeppractice.runtime import seed_everything
+
     seed_everything(number)
 
 

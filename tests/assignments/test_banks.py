@@ -30,7 +30,7 @@ def answer_cells(project: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("project", "member"), MEMBERS)
-@pytest.mark.filterwarnings("default")  # an answer may warn, and must not lose points for it
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, on the answers that divide by zero
 def test_member(grader, project, member):
     found = grader(project).points(member["cells"])
     assert found == member["points"]

@@ -257,6 +257,12 @@ def test_unknown_row(book):
     assert "names row '9.02', which chapters/syllabus.yml lacks" in problems(book)
 
 
+def test_unknown_form_of_coverage(book):
+    path = book / f"{PAGE}.ipynb"
+    path.write_text(path.read_text().replace('"form": "exercise"', '"form": "essay"'))
+    assert "cell todo covers rows as 'essay'" in problems(book)
+
+
 @pytest.mark.parametrize("complete", [True, False])
 def test_uncovered_row_fails_in_a_complete_chapter_only(book, complete):
     gap = {"id": "9.03", "chapter": "01-tiny", "topic": "nobody's"}

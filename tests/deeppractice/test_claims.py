@@ -176,7 +176,6 @@ def test_an_empty_register_has_no_claims(register: Path, text: str) -> None:
         ("  test: {", "  tests: {", r"'test'; expected the keys"),
         ("unit: accuracy", "units: accuracy", r"units.*expected the keys"),
         (", unit: accuracy", "", r"'unit'.*expected the keys"),
-        ("id: linear-wins", "id: Linear wins", "expected an id of small letters, digits and hyphens"),
         ('relation: ">="', 'relation: ">"', "expected a relation among >=, <=, between, got '>'"),
         ("threshold: 0.0", "threshold: [0, 1]", r"'>=' does not go with threshold \[0, 1\]"),
         ("threshold: 0.0", "threshold: high", "'>=' does not go with threshold 'high'"),
@@ -208,6 +207,13 @@ def test_a_wrong_entry_names_the_file_the_claim_and_the_key(register: Path, old:
         read_register(register)
     assert str(info.value).startswith(f"{register}: claim '")
     assert "linear-wins" in str(info.value) or "(without id)" in str(info.value)
+
+
+@pytest.mark.parametrize("wrong", ["Linear wins", "linear_wins", "-a", "12-", "'é'"])
+def test_an_id_that_is_no_anchor(register: Path, wrong: str) -> None:
+    register.write_text(ENTRY.replace("id: linear-wins", f"id: {wrong}"), encoding="utf-8")
+    with pytest.raises(ClaimError, match="expected an id of small letters, digits and hyphens"):
+        read_register(register)
 
 
 def test_an_id_registered_twice(register: Path) -> None:
