@@ -40,11 +40,11 @@ def demo(folder: Folder, projects: list[str], say: Callable[[str], None], *, tim
         rows = overview(folder, project)
         for row in rows:
             row["kind"] = members[row["student"]]["kind"]
-        report[project] = rows
+        report[project] = sorted(rows, key=lambda row: list(members).index(row["student"]))  # as the bank lists them
     written = export(folder, None, say)
     for project, rows in report.items():
         say("")
-        for line in table(sorted(rows, key=lambda row: list(members).index(row["student"])), extra="kind"):
+        for line in table(rows, extra="kind"):
             say(line)
         pages = folder.path("feedback", project, "STUDENT") / "*.html"
         say(f"\nfeedback   {folder.shown(pages)}")

@@ -82,7 +82,7 @@ class check:  # noqa: N801  (reads as a statement: `with check("name"):`)
             raise ValueError(f"check {name!r}: expected points >= 0, got {points}")
         self.name, self.points, self.hint = name, points, hint
 
-    def __enter__(self) -> "check":
+    def __enter__(self) -> check:
         if any(outcome.name == self.name for outcome in _ledger.page()):
             raise ValueError(f"two checks of this cell are called {self.name!r}; names are unique within a cell")
         # A warning that the student's code gives rise to must not cost the cell's points.
