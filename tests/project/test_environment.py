@@ -1,6 +1,7 @@
 """The three lists of packages say the same: pyproject.toml, environment.yml and requirements.lock."""
 
 import os
+import sysconfig
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -56,7 +57,9 @@ def test_the_lock_satisfies_every_declared_package():
 
 @pytest.mark.skipif("DEEPPRACTICE_NEWEST" in os.environ, reason="the weekly run is on newer versions than the lock's")
 def test_the_lock_is_what_is_installed():
-    installed = {canonicalize_name(d.name): d.version.split("+")[0] for d in metadata.distributions()}
+    # Only site-packages: setuptools puts its own copies of other packages on the path when somebody imports it.
+    found = metadata.distributions(path=[sysconfig.get_path("purelib")])
+    installed = {canonicalize_name(d.name): d.version.split("+")[0] for d in found}
     different = {
         name: (version, installed.get(name)) for name, version in locked().items() if installed.get(name) != version
     }
