@@ -1,6 +1,7 @@
 """What every test stands on: one thread, no display, none of the reader's own settings, and `--full`."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("full"):
                 item.add_marker(pytest.mark.skip(reason="the long form: needs --full"))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One headless Chromium for all tests: a process can hold no second one."""
+    import subprocess
+
+    from playwright.sync_api import sync_playwright
+
+    script = Path(__file__).resolve().parents[1] / ".ci" / "browser"
+    found = subprocess.run(["sh", script], capture_output=True, text=True)
+    if found.returncode:
+        pytest.fail(found.stderr)
+    with sync_playwright() as playwright:
+        # Without its own sandbox, since tests may run as root: it opens our pages only, and knows no other host.
+        only_here = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+        path = found.stdout.strip()
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", only_here])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(autouse=True)

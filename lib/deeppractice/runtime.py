@@ -38,6 +38,11 @@ def available() -> list[str]:
     return [kind for kind, there in kinds if there]
 
 
+def has_fused_optimizer(on: torch.device) -> bool:
+    """Whether torch updates all parameters in one kernel there: a quarter of the step for the book's small models."""
+    return on.type in ("cpu", "cuda")
+
+
 def seed_everything(seed: int, *, deterministic: bool | None = None) -> None:
     """Seed Python's, numpy's and torch's global generators, on every device.
 

@@ -138,7 +138,9 @@ def fit(
     factor = SCHEDULES[schedule] if isinstance(schedule, str) else schedule
     device = runtime.device(None if device is None else str(device))
     model.to(device)
-    optimizer = optimizer or torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
+    if optimizer is None:
+        fused = runtime.has_fused_optimizer(device)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay, fused=fused)
     base = [group["lr"] for group in optimizer.param_groups]
     total = epochs * len(batches)
     if total == 0:

@@ -4,7 +4,6 @@
 that several tests look at the same visit.
 """
 
-import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -80,22 +79,6 @@ def site(html):
     server.shutdown()
     server.server_close()
     thread.join()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    found = subprocess.run(["sh", ROOT / ".ci" / "browser"], capture_output=True, text=True)
-    if found.returncode:
-        pytest.fail(found.stderr)
-    with sync_playwright() as playwright:
-        # Without its own sandbox, since tests may run as root: it opens our pages only, and knows no other host.
-        only_here = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
-        path = found.stdout.strip()
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", only_here])
-        yield browser
-        browser.close()
 
 
 @dataclass

@@ -30,7 +30,8 @@ def test_every_notebook_of_the_book_has_run(root, executions):
 def test_notebooks_stay_within_their_time(executions):
     seconds = {name: run["cpu_seconds"] for name, run in sections(executions).items()}
     assert {name: value for name, value in seconds.items() if value > 2 * SECONDS_MOST} == {}
-    assert sum(seconds.values()) / len(seconds) <= 2 * SECONDS_AVERAGE
+    # One or two sections have no average to speak of: for them the limit on each is the one that counts.
+    assert sum(seconds.values()) / max(len(seconds), 3) <= 2 * SECONDS_AVERAGE
 
 
 def test_chapters_stay_within_their_time(executions):

@@ -124,7 +124,7 @@ def test_fit_is_the_loop_by_hand_bit_for_bit(schedule: str, clip: float | None) 
         device="cpu",
     )
 
-    optimizer = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.1)
+    optimizer = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.1, fused=True)
     batches = minibatches(X, y, size=16, seed=2)
     losses, norms = [], []
     for epoch in range(5):
@@ -568,3 +568,14 @@ def test_a_bare_tensor_is_no_batch() -> None:
         TypeError, match=r"expected a batch that is a tuple of tensors, got one tensor of shape \(50, 6\)"
     ):
         fit(MLP([6, 3]), DataLoader(x, batch_size=50), cross_entropy, device="cpu")
+
+
+def test_the_fused_optimizer_of_fit_takes_the_steps_of_the_plain_one() -> None:
+    x, y = table()
+    ours = MLP([6, 16, 3])
+    theirs = copy.deepcopy(ours)
+    fit(ours, minibatches(x, y, seed=2), cross_entropy, epochs=20, lr=0.01, weight_decay=0.1, device="cpu")
+    plain = torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.1, fused=False, foreach=False)
+    fit(theirs, minibatches(x, y, seed=2), cross_entropy, epochs=20, optimizer=plain, device="cpu")
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)

@@ -2,26 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from shutil import which
 
 import pytest
 
 from deeppractice import viz
 
 pytestmark = pytest.mark.browser
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    from playwright.sync_api import sync_playwright
-
-    path = next(filter(None, map(which, BROWSERS)), None)
-    assert path, f"this test needs one of {', '.join(BROWSERS)}; leave it out by -m 'not browser'"
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")
