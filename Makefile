@@ -26,12 +26,12 @@ course: install ## make everything: environment, book, releases, a demo class gr
 test: install-test ## everything that CI runs
 	@$(PY) book/build.py
 	@$(MAKE) --no-print-directory lint
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 test-full: install-test ## the long form: everything of test, and each executed page once more, for equal outputs
 	@$(PY) book/build.py
 	@$(MAKE) --no-print-directory lint
-	@$(PY) -m pytest --full
+	@$(PY) -m pytest -n 2 --dist loadfile --full
 
 check: install-test lint ## the fast part of test: style, layers, the library's tests
 	@$(PY) -m pytest tests/deeppractice tests/project -m "not browser"

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import psutil
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
@@ -41,6 +42,7 @@ from book_records import (
 )
 
 CELL_TIMEOUT = 600  # seconds; ten times what a whole notebook may take, so only a hang meets it
+REFERENCE_SECONDS = 0.16  # what `fixed_work` takes on the idle two-core machine that the budgets are stated for
 SAMPLE_EVERY = 0.1  # seconds between two looks at the kernel
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -65,6 +67,7 @@ class Job:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     memory_mb: float = 0.0
+    slowness: float = 1.0  # of the machine while it ran, against the one that the budgets are stated for
     error: str = ""
     pid: int | None = None
 
@@ -111,6 +114,20 @@ def watch(job: Job, client: NotebookClient, done: threading.Event) -> None:
             job.cpu_seconds = max(job.cpu_seconds, seconds)
 
 
+def fixed_work() -> float:
+    """Processor seconds for a fixed piece of work like a notebook's: many small objects, many small array operations.
+
+    Shared machines differ by a factor of three from one minute to the next, and a budget in seconds needs a scale.
+    """
+    started = time.thread_time()
+    objects = {i: [i, str(i)] for i in range(100_000)}
+    x, weights = np.ones((32, 64)), np.zeros((64, 64))
+    for _ in range(7_000):
+        np.maximum(x @ weights, len(objects))
+        weights = weights * 0.99
+    return time.thread_time() - started
+
+
 def explain(job: Job, error: Exception) -> str:
     """Name the notebook, the cell and the error, then the traceback that Jupyter recorded."""
     for number, cell in enumerate(job.notebook.cells, start=1):
@@ -135,6 +152,7 @@ def execute(job: Job) -> Job:
         record_timing=False,  # it would go into the cells' metadata, which the cache's own key includes
         resources={"metadata": {"path": str(job.path.parent)}},
     )
+    before = fixed_work()
     done = threading.Event()
     threading.Thread(target=watch, args=(job, client, done), daemon=True).start()
     started = time.perf_counter()
@@ -145,6 +163,7 @@ def execute(job: Job) -> Job:
     finally:
         done.set()
         job.seconds = time.perf_counter() - started
+        job.slowness = max(1.0, (before + fixed_work()) / 2 / REFERENCE_SECONDS)
     return job
 
 
@@ -156,6 +175,7 @@ def store(root: Path, cache, job: Job, records: dict) -> None:
         overwrite=True,
     )
     took = {"seconds": round(job.seconds, 2), "cpu_seconds": round(job.cpu_seconds, 2)}
+    took["slowness"] = round(job.slowness, 2)
     records[job.name] = {"key": job.key, **took, "memory_mb": round(job.memory_mb)}
     write_json(root / "_build" / "executions.json", records)
 
@@ -198,6 +218,7 @@ def execute_all(root: Path, *, jobs: int = 2, force: bool = False) -> list[Job]:
     failed = []
     for number, job in enumerate(run_jobs(todo, jobs), start=1):
         figures = f"{job.seconds:.1f} s ({job.cpu_seconds:.1f} s of processor), {job.memory_mb:.0f} MB"
+        figures += f", on a machine {job.slowness:.1f} times slower than the reference" if job.slowness > 1.5 else ""
         print(f"  [{number}/{len(todo)}] {job.name}: {'FAILED after ' if job.error else ''}{figures}", flush=True)
         if job.error:
             failed.append(job)

@@ -142,7 +142,7 @@ def test_addresses_of_course_yml_make_the_launch_buttons(built):
 
 def test_status_holds_seconds_memory_and_weight(built):
     status = read_json(built / "_build" / "status.json", {})
-    assert set(status[PAGE]) == {"seconds", "cpu_seconds", "memory_mb", "weight_bytes"}
+    assert set(status[PAGE]) == {"seconds", "cpu_seconds", "slowness", "memory_mb", "weight_bytes"}
     assert status["index"]["weight_bytes"] > 100_000  # the theme alone
 
 
