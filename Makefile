@@ -8,7 +8,6 @@ PY := $(VENV)/bin/python
 # nbgrader calls alembic by name; one thread a process, because the pages and the tests run side by side.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export OMP_NUM_THREADS ?= 1
-export PYTHONWARNINGS ?= ignore:IProgress not found
 # Notebooks may be read anywhere; nothing of a user's own Jupyter settings takes part.
 export JUPYTER_PLATFORM_DIRS := 1
 PORT ?= 8000
