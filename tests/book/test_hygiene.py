@@ -10,7 +10,7 @@ from book_weights import has_slider
 
 # Budgets of the chapter standard. Time and memory depend on the machine, so they fail at twice the budget. Time is the
 # processor's (a notebook runs on one thread): on a machine with other work to do, the clock measures that work too. It
-# is divided by how slow the machine was then, from a fixed piece of work before and after; by four at most, so that no
+# is divided by how slow the machine was then, from a fixed piece of work before and after; by three at most, so that no
 # measurement of the machine excuses a notebook that is too long anywhere.
 SECONDS_AVERAGE, SECONDS_MOST, CHAPTER_SECONDS, MEMORY_MB = 20, 60, 150, 2048
 PAGE_BYTES, SLIDER_PAGE_BYTES = 1_500_000, 3_000_000
@@ -24,7 +24,7 @@ def executions(root, html):
 def reference_seconds(run: dict) -> float:
     """Processor seconds of a notebook on the machine that the budgets are stated for."""
     assert run["slowness"] >= 1
-    return run["cpu_seconds"] / min(run["slowness"], 4)
+    return run["cpu_seconds"] / min(run["slowness"], 3)
 
 
 def sections(executions) -> dict[str, dict]:
