@@ -2,8 +2,8 @@
 
 Each notebook of `_toc.yml` runs in its own folder on one thread, and its result is stored at once, so that an
 interrupted build loses only what was running. What has not changed since is not run again: the key is a hash of
-the notebook's code, `lib/deeppractice`, `requirements.lock` and the chapter's `claims.yml` (jupyter-cache alone
-looks at the code cells only, and would keep old outputs after a change in the library).
+the notebook's code, `lib/deeppractice`, `requirements.lock`, this file and the chapter's `claims.yml`. (jupyter-cache
+alone looks at the code cells only, and would keep old outputs after a change in the library.)
 
     python book/execute.py [--jobs 2] [--force]
 """
@@ -81,7 +81,9 @@ def kernel_environment() -> dict[str, str]:
 
 def jobs_of(root: Path) -> list[Job]:
     """Every notebook of the table of contents, with the key of what its outputs depend on."""
-    library = digest(*sorted((root / "lib" / "deeppractice").rglob("*.py")), root / "requirements.lock")
+    # This file too: what it measures and how it runs notebooks is part of what a record says.
+    sources = sorted((root / "lib" / "deeppractice").rglob("*.py"))
+    library = digest(*sources, root / "requirements.lock", Path(__file__))
     found = []
     for name in toc_documents(root):
         path = root / f"{name}.ipynb"
