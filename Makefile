@@ -33,7 +33,7 @@ test-full: install-test ## the long form: everything of test, and each executed 
 	@$(PY) -m pytest -n 2 --dist loadfile --full
 
 check: install-test lint ## the fast part of test: style, layers, the library's tests
-	@$(PY) -m pytest tests/deeppractice tests/project -m "not browser"
+	@$(PY) -m pytest -n 2 --dist loadfile tests/deeppractice tests/project -m "not browser"
 
 book: install ## build the book into _build/html
 	@$(PY) book/build.py
