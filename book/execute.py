@@ -2,8 +2,9 @@
 
 Each notebook of `_toc.yml` runs in its own folder on one thread, and its result is stored at once, so that an
 interrupted build loses only what was running. What has not changed since is not run again: the key is a hash of
-the notebook's code, `lib/deeppractice`, `requirements.lock`, this file and the chapter's `claims.yml`. (jupyter-cache
-alone looks at the code cells only, and would keep old outputs after a change in the library.)
+the notebook's code, the files of `lib/deeppractice` that it imports, directly or not, `requirements.lock`, this file
+and its own claims in the chapter's `claims.yml`. (jupyter-cache alone looks at the code cells only, and would keep old
+outputs after a change in the library.)
 
     python book/execute.py [--jobs 2] [--force]
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import sys
@@ -25,6 +27,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import psutil
+import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_client.kernelspec import KernelSpec
@@ -37,9 +40,11 @@ from book_records import (
     code_hash,
     digest,
     read_executions,
+    read_yaml,
     toc_documents,
     write_json,
 )
+from imports import library_files
 
 CELL_TIMEOUT = 600  # seconds; ten times what a whole notebook may take, so only a hang meets it
 REFERENCE_SECONDS = 0.16  # what `fixed_work` takes on the idle two-core machine that the budgets are stated for
@@ -82,16 +87,28 @@ def kernel_environment() -> dict[str, str]:
 def jobs_of(root: Path) -> list[Job]:
     """Every notebook of the table of contents, with the key of what its outputs depend on."""
     # This file too: what it measures and how it runs notebooks is part of what a record says.
-    sources = sorted((root / "lib" / "deeppractice").rglob("*.py"))
-    library = digest(*sources, root / "requirements.lock", Path(__file__))
+    machinery = digest(root / "requirements.lock", Path(__file__))
     found = []
     for name in toc_documents(root):
         path = root / f"{name}.ipynb"
         if path.exists():
             notebook = nbformat.read(path, as_version=4)
-            key = digest(library.encode(), code_hash(notebook).encode(), path.parent / "claims.yml")
+            code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+            library = library_files(root / "lib" / "deeppractice", code)
+            claims = own_claims(path)
+            key = digest(machinery.encode(), code_hash(notebook).encode(), claims, *library)
             found.append(Job(name, path, key, notebook))
     return found
+
+
+def own_claims(notebook: Path) -> bytes:
+    """The notebook's entries in its chapter's register; all of the register while that can't be read."""
+    register = notebook.parent / "claims.yml"
+    try:
+        entries = [entry for entry in read_yaml(register, []) if entry["notebook"] == notebook.stem]
+    except (yaml.YAMLError, TypeError, KeyError):
+        return register.read_bytes()  # the library says what is wrong with it, when the notebook makes its first claim
+    return json.dumps(entries, sort_keys=True, default=str).encode()
 
 
 def process_tree(pid: int) -> list[psutil.Process]:

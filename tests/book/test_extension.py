@@ -289,13 +289,27 @@ def test_key_follows_code_library_lock_and_register_but_not_the_text(book):
     assert key() == keys[0], "text alone runs nothing again"
     write_notebook(book, section(code="print('other')"))
     keys.append(key())
-    (book / "lib" / "deeppractice").mkdir(parents=True)
-    (book / "lib" / "deeppractice" / "new.py").write_text("x = 1\n")
+    room = book / "lib" / "deeppractice" / "room"
+    room.mkdir(parents=True)
+    (room / "__init__.py").write_text("from deeppractice.room.inner import f\n")
+    (room / "inner.py").write_text("def f():\n    import deeppractice.lazy\n")
+    (room / "other.py").write_text("")
+    write_notebook(book, section(code="from deeppractice.room import f"))
+    keys.append(key())
+    (room.parent / "lazy.py").write_text("x = 1\n")  # imported at the third remove, inside a function
+    keys.append(key())
+    (room / "other.py").write_text("x = 1\n")
+    assert key() == keys[-1], "a file that nothing of this notebook imports"
+    write_notebook(book, section(code='build("deeppractice.room.other:x")'))
+    keys.append(key())
+    (room / "other.py").write_text("x = 2\n")  # named in a string only
     keys.append(key())
     (book / "requirements.lock").write_text("torch==2.13.0\n")
     keys.append(key())
     write_register(book, {**CLAIM, "published": "1.5"})
     keys.append(key())
+    write_register(book, {**CLAIM, "published": "1.5"}, {**CLAIM, "id": "other", "notebook": "02-other"})
+    assert key() == keys[-1], "another notebook's claim"
     assert len(set(keys)) == len(keys)
 
 
