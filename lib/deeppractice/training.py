@@ -12,14 +12,17 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deeppractice import runtime
+from deeppractice import _finite, runtime
+from deeppractice._checkpoint import Checkpoint
 
 Loss = Callable[..., Tensor]  # loss(model, *batch) -> scalar
 Schedule = Callable[[float], float]  # share of the training that is done, 0 to 1 -> factor on the learning rate
@@ -76,7 +79,7 @@ class History:
         validation: mean loss on the validation batches; empty if there were none.
         metrics: for each metric its mean on the validation batches.
         lr: learning rate at the end of the epoch.
-        seconds: wall time of the whole training.
+        seconds: wall time of the whole training, without what an interruption threw away.
         best: the epoch, from 0, with the lowest validation loss; None without validation.
         stopped: why training ended, in words.
     """
@@ -105,6 +108,8 @@ def fit(
     validation: Iterable[tuple[Tensor, ...]] | None = None,
     metrics: Mapping[str, Loss] | None = None,
     patience: int | None = None,
+    precision: str = "float32",
+    checkpoint: str | Path | None = None,
     device: torch.device | str | None = None,
     progress: bool | None = None,
 ) -> History:
@@ -119,13 +124,19 @@ def fit(
         validation: batches for the validation loss, computed in evaluation mode after each epoch.
         metrics: for each name a function like `loss`, averaged over the validation rows.
         patience: stop after so many epochs without a lower validation loss, and restore the best weights.
+        precision: of the loss and the metrics, "float32" or "bf16" (see `runtime.autocast`); weights stay as they are.
+        checkpoint: a file, written after each epoch. If it is there, training goes on from it to the same numbers as
+            without a break (bit for bit on a CPU); a finished training is not repeated, and with the schedule
+            "constant" one can ask for more epochs. Not in it: data, loss, and a data set's own source of randomness.
         device: where to train; by default the one that `runtime.device` chooses.
         progress: show a bar; by default in a notebook or a terminal, if training takes over two seconds.
 
     Raises:
-        ValueError: for no epochs, no batches, an unknown schedule, a metric called "loss", or patience or metrics
-            without validation.
-        FloatingPointError: if the training or validation loss stops being finite; names the step.
+        ValueError: for no epochs, no batches, an unknown schedule or precision, a metric called "loss", patience or
+            metrics without validation, or a checkpoint that can't be read or is of another training.
+        FloatingPointError: if a loss or gradient stops being finite; names the step and the place, and keeps the
+            weights of before that step. An accelerator would wait at each look, so there `fit` looks once an epoch,
+            and on a hit runs it again from a copy of the state at its start.
     """
     if epochs < 1:
         raise ValueError(f"expected 1 epoch or more, got {epochs}")
@@ -137,62 +148,74 @@ def fit(
         raise ValueError(f"expected a schedule among {', '.join(SCHEDULES)}, got {schedule!r}")
     factor = SCHEDULES[schedule] if isinstance(schedule, str) else schedule
     device = runtime.device(None if device is None else str(device))
+    runtime.autocast(device, precision)  # says at once if there is no such precision
     model.to(device)
     if optimizer is None:
         fused = runtime.has_fused_optimizer(device)
         optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay, fused=fused)
-    base = [group["lr"] for group in optimizer.param_groups]
     total = epochs * len(batches)
     if total == 0:
         raise ValueError("expected at least one batch, got none")
-
+    loop = _Loop(model, batches, loss, optimizer, factor, total, clip, precision, device)
     history, best_weights = History(metrics={name: [] for name in metrics or {}}), None
-    start, step = time.perf_counter(), 0
-    with _bar(total, progress) as advance:
-        for epoch in range(epochs):
-            model.train()
-            losses = []
-            for batch in batches:
-                for group, rate in zip(optimizer.param_groups, base, strict=True):
-                    group["lr"] = rate * factor(step / total)
-                optimizer.zero_grad(set_to_none=True)
-                value = loss(model, *_to(batch, device))
-                if value.ndim:
-                    raise ValueError(f"expected a loss that is one number, got shape {tuple(value.shape)}")
-                value.backward()
-                if clip is not None:
-                    nn.utils.clip_grad_norm_(model.parameters(), clip)
-                optimizer.step()
-                losses.append(value.detach())
-                step += 1
-                advance()
-            losses = torch.stack(losses).tolist()  # one wait for the device an epoch, not one a step
-            _assert_finite(losses, first=step - len(losses))
+    settings = {
+        "schedule": schedule if isinstance(schedule, str) else "a function",
+        "epochs": None if schedule == "constant" else epochs,  # another schedule stretches to fill them
+        **{"clip": clip, "patience": patience, "precision": precision, "metrics": list(history.metrics)},
+        **{"validation": validation is not None, "batches an epoch": len(batches)},
+    }
+    saved = Checkpoint(checkpoint, model, optimizer, (batches, validation), settings)
+    if state := saved.load():
+        history, best_weights = History(**state["history"]), state["best_weights"]
+        if len(history.train) > epochs:
+            raise ValueError(f"{checkpoint} has {len(history.train)} epochs behind it, but {epochs} were asked for")
+        saved.restore(state)
+
+    look = runtime.reads_are_free(device)
+    start = time.perf_counter() - history.seconds
+    with progress_bar(total, progress) as advance, ExitStack() as after:
+        # However it ends, another call with this optimizer starts from its own rate, not from the decayed one.
+        after.callback(loop.set_rates, 1.0)
+        advance(len(history.steps))
+        for epoch in range(len(history.train), 0 if history.stopped else epochs):
+            step = len(history.steps)
+            before = None if look else copy.deepcopy(saved.snapshot())
+            losses = loop.epoch(step, advance, look=look)
+            if not look and not (all(map(math.isfinite, losses)) and all(map(_finite.is_finite, loop.parameters))):
+                saved.restore(before)
+                loop.epoch(step, lambda: None, look=True)
+                raise FloatingPointError(
+                    f"epoch {epoch} ended in a loss or weights that are not finite, but run again each loss and each "
+                    f"gradient is: {_finite.ADVICE}"
+                )
             history.steps += losses
             history.train.append(sum(losses) / len(losses))
             history.lr.append(optimizer.param_groups[0]["lr"])
-            if validation is None:
-                continue
-            measured = evaluate(model, validation, {"loss": loss, **(metrics or {})}, device=device)
-            _assert_finite([measured["loss"]], first=step - 1, what="validation loss")
-            history.validation.append(measured["loss"])
-            for name in history.metrics:
-                history.metrics[name].append(measured[name])
-            if history.best is None or measured["loss"] < history.validation[history.best]:
-                history.best = epoch
-                best_weights = copy.deepcopy(model.state_dict()) if patience is not None else None
-            elif patience is not None and epoch - history.best >= patience:
-                history.stopped = (
-                    f"no lower validation loss in {patience} epochs; weights of epoch {history.best} restored"
-                )
+            if validation is not None:
+                measures = {"loss": loss, **(metrics or {})}
+                measured = evaluate(model, validation, measures, device=device, precision=precision)
+                if not math.isfinite(measured["loss"]):
+                    with torch.no_grad():
+                        model.eval()
+                        loop.stop(f"validation loss is {measured['loss']} at step {len(history.steps) - 1}", validation)
+                history.validation.append(measured["loss"])
+                for name in history.metrics:
+                    history.metrics[name].append(measured[name])
+                if history.best is None or measured["loss"] < history.validation[history.best]:
+                    history.best = epoch
+                    best_weights = copy.deepcopy(model.state_dict()) if patience is not None else None
+                elif patience is not None and epoch - history.best >= patience:
+                    history.stopped = (
+                        f"no lower validation loss in {patience} epochs; weights of epoch {history.best} restored"
+                    )
+            history.seconds = time.perf_counter() - start
+            saved.save(history=vars(history), best_weights=best_weights)
+            if history.stopped:
                 break
-    for group, rate in zip(optimizer.param_groups, base, strict=True):
-        group["lr"] = rate  # a second call with the same optimizer starts from its own rate, not from the decayed one
     if best_weights is not None:
         model.load_state_dict(best_weights)
     model.eval()  # what follows training is a prediction, where dropout would be a silent mistake
     history.stopped = history.stopped or f"all {epochs} epochs done"
-    history.seconds = time.perf_counter() - start
     return history
 
 
@@ -203,12 +226,14 @@ def evaluate(
     measures: Mapping[str, Loss],
     *,
     device: torch.device | str | None = None,
+    precision: str = "float32",
 ) -> dict[str, float]:
     """Average measures over the rows of all batches, in evaluation mode; the mode of each part is restored.
 
     Args:
         measures: for each name a function `f(model, *batch)` that returns the batch's mean.
         device: where the batches go; by default, where the model is.
+        precision: "float32" or "bf16", as in `fit`.
     """
     if device is None:
         weight = next(model.parameters(), None)
@@ -220,8 +245,9 @@ def evaluate(
         for batch in batches:
             batch = _to(batch, torch.device(device))
             rows += len(batch[0])
-            for name, measure in measures.items():
-                sums[name] += float(measure(model, *batch)) * len(batch[0])
+            with runtime.autocast(device, precision):
+                for name, measure in measures.items():
+                    sums[name] += float(measure(model, *batch)) * len(batch[0])
     finally:
         for part, mode in modes:
             part.training = mode
@@ -235,30 +261,19 @@ def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     return (model(x).argmax(dim=-1) == y).float().mean()
 
 
-def _to(batch: tuple[Tensor, ...], device: torch.device) -> tuple[Tensor, ...]:
-    if isinstance(batch, Tensor):  # unpacking it would take its rows for arguments of the loss
-        raise TypeError(f"expected a batch that is a tuple of tensors, got one tensor of shape {tuple(batch.shape)}")
-    return tuple(x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in batch)
-
-
-def _assert_finite(losses: list[float], first: int, what: str = "loss") -> None:
-    for offset, value in enumerate(losses):
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"the {what} is {value} at step {first + offset}: try a smaller learning rate, clip the gradient, "
-                "or look for a division, logarithm or root of zero in the loss"
-            )
-
-
 @contextmanager
-def _bar(total: int, wanted: bool | None) -> Iterator[Callable[[], object]]:
-    """A progress bar on standard output, from the third second on; none while the book is built."""
-    shell = sys.modules["IPython"].get_ipython() if sys.modules.get("IPython") else None
-    notebook = shell is not None and hasattr(shell, "kernel")
+def progress_bar(total: int, wanted: bool | None = None) -> Iterator[Callable[..., object]]:
+    """A progress bar on standard output, from the third second on: `with progress_bar(100) as advance: advance()`.
+
+    Args:
+        total: how many steps there are; `advance(n)` counts n of them, by default one.
+        wanted: by default in a notebook or a terminal, and never while the book is built.
+    """
+    notebook = runtime.in_notebook()
     if wanted is None:
         wanted = not os.environ.get("DEEPPRACTICE_BUILD") and (notebook or sys.stdout.isatty())
     if not wanted:
-        yield lambda: None
+        yield lambda n=1: None
         return
     if notebook:
         from tqdm.notebook import tqdm
@@ -267,3 +282,63 @@ def _bar(total: int, wanted: bool | None) -> Iterator[Callable[[], object]]:
     # Standard output, because nbgrader gives no points to a test cell that writes to standard error.
     with tqdm(total=total, unit="step", delay=2, leave=False, file=sys.stdout) as bar:
         yield bar.update
+
+
+@dataclass
+class _Loop:
+    """What the steps of a training need; `epoch` takes them."""
+
+    model: nn.Module
+    batches: Iterable[tuple[Tensor, ...]]
+    loss: Loss
+    optimizer: torch.optim.Optimizer
+    factor: Schedule
+    total: int  # steps of the whole training
+    clip: float | None
+    precision: str
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.parameters = list(self.model.parameters())
+
+    def epoch(self, first: int, advance: Callable[[], object], *, look: bool) -> list[float]:
+        """The loss at each step of an epoch that starts with step `first`; `look` stops it before a step that fails."""
+        self.model.train()
+        losses = []
+        for step, batch in enumerate(self.batches, first):
+            batch = _to(batch, self.device)
+            self.set_rates(self.factor(step / self.total))
+            self.optimizer.zero_grad(set_to_none=True)
+            with runtime.autocast(self.device, self.precision):
+                value = self.loss(self.model, *batch)
+            if value.ndim:
+                raise ValueError(f"expected a loss that is one number, got shape {tuple(value.shape)}")
+            losses.append(value.item() if look else value.detach())
+            if look and not math.isfinite(losses[-1]):
+                self.stop(f"loss is {losses[-1]} at step {step}", [batch])
+            value.backward()
+            if look and (bad := _finite.bad_gradients(self.parameters)):
+                place = _finite.where_gradients_are_not(self.model, bad)
+                raise FloatingPointError(f"the loss is finite at step {step}, but {place}")
+            if self.clip is not None:
+                nn.utils.clip_grad_norm_(self.parameters, self.clip)
+            self.optimizer.step()
+            advance()
+        return losses if look else torch.stack(losses).tolist()  # one wait for the device an epoch, not one a step
+
+    def set_rates(self, factor: float) -> None:
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * factor
+
+    def stop(self, what: str, suspects: Iterable[tuple[Tensor, ...]]) -> NoReturn:
+        """Raise, and say where the first of the suspected batches that fails stops being finite."""
+        with runtime.autocast(self.device, self.precision):
+            batches = (_to(batch, self.device) for batch in suspects)
+            raise FloatingPointError(f"the {what}; {_finite.where_not_finite(self.model, self.loss, batches)}")
+
+
+def _to(batch: tuple[Tensor, ...], device: torch.device) -> tuple[Tensor, ...]:
+    if isinstance(batch, Tensor):  # unpacking it would take its rows for arguments of the loss
+        raise TypeError(f"expected a batch that is a tuple of tensors, got one tensor of shape {tuple(batch.shape)}")
+    return tuple(x.to(device, non_blocking=True) if isinstance(x, Tensor) else x for x in batch)

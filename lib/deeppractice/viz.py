@@ -7,15 +7,19 @@
 Colours: after Okabe and Ito (2008), moved where needed to keep a contrast of 3 to 1 on a white and on a dark page.
 """
 
+import html
+import importlib.util
+import inspect
 import itertools
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from deeppractice import _html
+from deeppractice import _html, runtime
 from deeppractice._html import STYLESHEET
 
 if TYPE_CHECKING:
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
     from deeppractice.training import History
 
-__all__ = ["STYLESHEET", "curves", "frames", "image_grid", "palette", "prose", "quiz", "show", "subplots"]
+__all__ = ["STYLESHEET", "curves", "explore", "frames", "image_grid", "palette", "prose", "quiz", "show", "subplots"]
 
 palette = {"blue": "#2a7fc0", "orange": "#d55e00", "green": "#009e73", "purple": "#c46a9c", "grey": "#6b6b6b"}
 
@@ -105,6 +109,79 @@ def frames(
     for fig in figures:
         plt.close(fig)
     _display(f"[slider over {len(figures)} figures: {label}]", _html.frames(pictures, label, values, captions, start))
+
+
+def explore(f: Callable, *, label: str = "", alt: str = "", caption: str = "", **ranges: Iterable[object]) -> None:
+    """A figure that is drawn anew as sliders move; on a page, and without ipywidgets, the first of them moves.
+
+        explore(curve, label="learning rate", alt="Loss at a rate of {rate}", rate=[0.1, 0.3, 1.0], noise=[0, 0.1])
+
+    Args:
+        f: called with a value of each range; returns a figure, or a figure and its alternative text.
+        label: what the first slider changes, with its unit; by default its name, as for the others.
+        alt: alternative text if `f` returns none; `{name}` stands for the value of that range.
+        caption: what to look for; HTML is allowed.
+        ranges: the values of each argument, in order; a slider starts at the default of `f` if that is one of them,
+            else at the first.
+
+    Raises:
+        TypeError: if `f` returns anything else.
+        ValueError: for no range, an empty one, one value only in the first, or no alternative text.
+    """
+    ranges = {name: list(values) for name, values in ranges.items()}
+    sizes = {name: len(values) for name, values in ranges.items()}
+    if min(sizes.values(), default=0) < 1 or next(iter(sizes.values())) < 2:
+        raise ValueError(f"expected two values or more of the first argument and one of each other, got {sizes}")
+    first, *others = ranges
+    names = {name: name.replace("_", " ") for name in ranges} | ({first: label} if label else {})
+    defaults = {name: parameter.default for name, parameter in inspect.signature(f).parameters.items()}
+    start = {name: values.index(d) if (d := defaults.get(name)) in values else 0 for name, values in ranges.items()}
+
+    def draw(**values: object) -> "tuple[Figure, str]":
+        made = f(**values)
+        texts = {name: _said(value) for name, value in values.items()}
+        fig, text = made if isinstance(made, tuple) and len(made) == 2 else (made, alt.format(**texts))
+        if not hasattr(fig, "savefig") or not isinstance(text, str):
+            raise TypeError(f"expected a function that returns a figure, or a figure and a text, got {made!r}")
+        return fig, text
+
+    if runtime.in_notebook() and not os.environ.get("DEEPPRACTICE_BUILD") and importlib.util.find_spec("ipywidgets"):
+        _live(draw, caption, names, ranges, start)
+        return
+    fixed = {name: ranges[name][start[name]] for name in others}
+    if fixed:
+        said = ", ".join(f"{names[name]} {_said(value)}" for name, value in fixed.items())
+        caption = f"{caption} Shown for {html.escape(said)}; in a live notebook there are sliders for that too.".strip()
+    figures, alts = zip(*(draw(**{first: value}, **fixed) for value in ranges[first]), strict=True)
+    values = list(map(_said, ranges[first]))
+    frames(figures, alts, names[first], values=values, captions=caption, start=start[first])
+
+
+def _live(draw: Callable, caption: str, names: dict, ranges: dict, start: dict) -> None:
+    """Sliders of ipywidgets over the ranges, and below them the figure for where they stand."""
+    import ipywidgets
+    from IPython.display import display
+
+    sliders = {
+        name: ipywidgets.SelectionSlider(
+            options=[(_said(value), value) for value in values],
+            index=start[name],
+            description=names[name],
+            continuous_update=False,  # a figure for each value on the way would queue up
+            style={"description_width": "initial"},
+        )
+        for name, values in ranges.items()
+    }
+
+    def redraw(**values: object) -> None:
+        fig, text = draw(**values)
+        show(fig, alt=text, caption=caption)
+
+    display(ipywidgets.VBox([*sliders.values(), ipywidgets.interactive_output(redraw, sliders)]))
+
+
+def _said(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
 
 
 def quiz(questions: Sequence[dict]) -> None:

@@ -1,4 +1,7 @@
-"""Sliders and quizzes in a real JupyterLab: what moves on the static page moves there too, without ipywidgets."""
+"""Sliders and quizzes in a real JupyterLab: what moves on the static page moves there too, without ipywidgets.
+
+What recomputes in a live kernel needs them, and is moved here as well.
+"""
 
 import json
 import os
@@ -13,7 +16,7 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.browser
 
 CELL = """\
-from deeppractice.viz import frames, quiz, subplots
+from deeppractice.viz import explore, frames, quiz, subplots
 
 pictures = []
 for power in (1, 2, 3):
@@ -21,7 +24,14 @@ for power in (1, 2, 3):
     ax.plot([0, 1, 2], [0, 1, 2**power])
     pictures.append(fig)
 frames(pictures, [f"The curve x to the power {p}" for p in (1, 2, 3)], "power", values=[1, 2, 3])
-quiz([{"q": "Is two more than one?", "options": ["yes", "no"], "answer": 0, "why": "It is one more."}])"""
+quiz([{"q": "Is two more than one?", "options": ["yes", "no"], "answer": 0, "why": "It is one more."}])
+
+def curve(power, shift=1):
+    fig, ax = subplots()
+    ax.plot([0, 1, 2], [shift, shift + 1, shift + 2**power])
+    return fig
+
+explore(curve, alt="Power {power}, shifted by {shift}", power=[1, 2, 3], shift=[0, 1, 2])"""
 
 
 @pytest.fixture
@@ -69,4 +79,11 @@ def test_slider_and_quiz_work_in_jupyterlab(lab, browser):
     page.get_by_label("yes").check()
     expect(page.locator(".dp-why")).to_have_text("Right. It is one more.")
     expect(page.locator(".dp-quiz output")).to_have_text("1 right of 1")
+
+    drawn = page.locator(".dp-figure svg")
+    expect(drawn).to_have_attribute("aria-label", "Power 1, shifted by 1", timeout=30_000)
+    for slider, key, seen in ((0, "ArrowRight", "Power 2, shifted by 1"), (1, "ArrowLeft", "Power 2, shifted by 0")):
+        page.locator(".widget-slider [role=slider]").nth(slider).focus()
+        page.keyboard.press(key)
+        expect(drawn).to_have_attribute("aria-label", seen, timeout=30_000)
     page.close()

@@ -1,5 +1,6 @@
-"""The tables and their cards, against scikit-learn's own arrays."""
+"""`load`, the cards, and the tables against scikit-learn's own arrays."""
 
+import inspect
 import re
 
 import numpy as np
@@ -8,15 +9,27 @@ from sklearn import datasets
 
 from deeppractice import data
 from deeppractice.data import CARDS, Table, load
-from deeppractice.data.tables import LOADERS
+from deeppractice.data.loading import LOADERS
+from deeppractice.data.tables import TABLES
 
-NAMES = list(CARDS)
+NAMES = list(TABLES)
 
 
 def test_every_card_has_its_loader_and_the_other_way_round() -> None:
-    assert list(LOADERS) == NAMES
+    assert list(LOADERS) == list(CARDS) == [card.name for card in CARDS.values()]
     assert {"digits", "breast_cancer", "wine", "iris", "diabetes"} <= set(NAMES)
-    assert data.__all__ == ["CARDS", "Card", "Table", "load"]
+    assert {"glyphs", "photos", "mnist", "fashion-mnist", "cifar10"} == set(CARDS) - set(NAMES)
+    assert data.__all__ == ["CARDS", "Card", "Images", "Table", "Views", "load", "warped"]
+
+
+@pytest.mark.parametrize("name", list(CARDS))
+def test_every_card_says_what_one_has_to_know(name: str) -> None:
+    card = CARDS[name]
+    for text in (card.title, card.target, card.source, card.licence):
+        assert text.strip()
+    shown = card._repr_html_()
+    for text in (card.title, card.source, card.licence, card.note, str(card.features)):
+        assert text in shown
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -40,8 +53,6 @@ def test_the_card_says_what_the_arrays_are(name: str) -> None:
         assert table.task == "regression"
         assert table.y.dtype == np.float32
         assert table.classes == ()
-    for text in (card.title, card.target, card.source, card.licence):
-        assert text.strip()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -110,16 +121,22 @@ def test_a_test_part_that_is_no_fraction(test: float) -> None:
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("digit", "'digits'"), ("Digits", "'digits'"), ("breast cancer", "'breast_cancer'"), ("diabetis", "'diabetes'")],
+    [
+        ("digit", "'digits'"),
+        ("Digits", "'digits'"),
+        ("breast cancer", "'breast_cancer'"),
+        ("diabetis", "'diabetes'"),
+        ("glyph", "'glyphs'"),
+    ],
 )
 def test_a_wrong_name_names_the_near_misses_and_what_there_is(name: str, near: str) -> None:
     with pytest.raises(ValueError, match=f"no data set is called '{name}'; did you mean {near}") as info:
         load(name)
-    assert str(info.value).endswith("There are: " + ", ".join(NAMES))
+    assert str(info.value).endswith("There are: " + ", ".join(CARDS))
 
 
 def test_a_name_that_is_near_nothing_makes_no_suggestion() -> None:
-    with pytest.raises(ValueError, match="no data set is called 'xyzzy' There are: digits") as info:
+    with pytest.raises(ValueError, match=r"no data set is called 'xyzzy'\. There are: digits") as info:
         load("xyzzy")
     assert "did you mean" not in str(info.value)
 
@@ -137,3 +154,25 @@ def test_how_a_table_shows_itself() -> None:
 def test_changing_a_table_does_not_change_the_next_one() -> None:
     load("iris").X[:] = 0
     assert load("iris").X.max() > 7
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_takes_no_settings(name: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(f"the set {name!r} has no setting 'n'. It takes none")):
+        load(name, n=5)
+
+
+def test_a_wrong_setting_names_the_near_misses_and_what_there_is() -> None:
+    with pytest.raises(TypeError, match="the set 'glyphs' has no setting 'rotate'; did you mean 'rotation'") as info:
+        load("glyphs", n=5, rotate=3)
+    assert str(info.value).endswith("It takes " + ", ".join(inspect.signature(LOADERS["glyphs"]).parameters))
+
+
+def test_what_tables_and_images_have_in_common_has_the_same_name() -> None:
+    table, images = load("digits"), load("glyphs", n=40)
+    for one in (table, images):
+        assert one.task == "classification"
+        assert len(one) == len(one.X) == len(one.y)
+        X_train, y_train, X_test, y_test = one.split(0, test=0.5)
+        assert len(X_train) + len(X_test) == len(y_train) + len(y_test) == len(one)
+        assert one.card is CARDS[one.card.name]

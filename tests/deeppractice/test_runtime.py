@@ -135,6 +135,75 @@ def test_a_generator_of_ones_own_shares_nothing(device: torch.device) -> None:
     assert not torch.equal(torch.rand(4, generator=runtime.generator(4, on=device), device=device), first)
 
 
+def test_the_state_of_all_generators_comes_back(device: torch.device, tmp_path: Path) -> None:
+    torch.rand(3, device=device)
+    np.random.normal()  # numpy's generator keeps the second of a pair of normal numbers
+    state = runtime.random_state()
+    torch.save(state, tmp_path / "state.pt")
+    first = draws(), np.random.normal(), random.gauss(0, 1), torch.rand(3, device=device).tolist()
+    for saved in (state, torch.load(tmp_path / "state.pt", weights_only=True)):
+        runtime.seed_everything(1)
+        runtime.set_random_state(saved)
+        assert (draws(), np.random.normal(), random.gauss(0, 1), torch.rand(3, device=device).tolist()) == first
+
+
+# The precision and the compiler
+
+
+def test_autocast_computes_in_bfloat16_what_is_safe_there(device: torch.device) -> None:
+    layer, x = torch.nn.Linear(8, 4).to(device), torch.randn(5, 8, device=device)
+    plain = layer(x)
+    with runtime.autocast(device, "bf16"):
+        half = layer(x)
+        loss = torch.nn.functional.cross_entropy(half, torch.zeros(5, dtype=torch.long, device=device))
+    assert (half.dtype, loss.dtype, layer.weight.dtype) == (torch.bfloat16, torch.float32, torch.float32)
+    torch.testing.assert_close(half.float(), plain, rtol=2e-2, atol=2e-2)
+    loss.backward()
+    assert layer.weight.grad.dtype == torch.float32
+    with runtime.autocast(str(device)):
+        assert torch.equal(layer(x), plain)
+
+
+@pytest.mark.parametrize("name", ["fp16", "float16", "bfloat16", ""])
+def test_a_precision_that_is_not_offered(name: str) -> None:
+    with pytest.raises(ValueError, match=f"expected a precision among float32, bf16, got '{name}'"):
+        runtime.autocast("cpu", name)
+
+
+def test_only_the_processor_can_be_read_for_free(device: torch.device) -> None:
+    assert runtime.reads_are_free(device) == (device.type == "cpu")
+
+
+def test_what_compiling_does_not_pay_for_stays_as_it_is() -> None:
+    layer = torch.nn.Linear(3, 2)
+    assert runtime.compile_if_it_pays(layer, "cpu") is layer
+    assert layer._compiled_call_impl is None
+    assert runtime.compile_if_it_pays(torch.relu, torch.device("cpu")) is torch.relu
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, when it first loads its compiler
+@pytest.mark.parametrize("lacking", ["nothing", "triton", "a compiler", "a new card"])
+def test_a_card_compiles_if_it_has_all_that_this_needs(lacking: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: None if lacking == "triton" else name)
+    monkeypatch.setattr(runtime.shutil, "which", lambda name: None if lacking == "a compiler" else f"/usr/bin/{name}")
+    capability = (6, 1) if lacking == "a new card" else (8, 0)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda on: capability)
+    layer = torch.nn.Linear(3, 2)
+    keys = list(layer.state_dict())
+    assert runtime.compile_if_it_pays(layer, "cuda") is layer  # in place: an optimizer that has its weights keeps them
+    assert (layer._compiled_call_impl is not None) == (lacking == "nothing")
+    assert list(layer.state_dict()) == keys
+    assert (runtime.compile_if_it_pays(torch.relu, "cuda") is not torch.relu) == (lacking == "nothing")
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, while it compiles
+def test_what_compiles_computes_the_same(device: torch.device) -> None:
+    layer, x = torch.nn.Linear(3, 2).to(device), torch.randn(4, 3, device=device)
+    plain = layer(x)
+    torch.testing.assert_close(runtime.compile_if_it_pays(layer, device)(x), plain)
+
+
 # What it asks of a machine
 
 
@@ -166,7 +235,18 @@ def test_every_module_imports_without_what_only_a_notebook_or_the_book_has() -> 
         "with check('trained'): assert len(history.train) == 2\n"
         "assert score() is None\n"
     )
-    for module in ("runtime", "data.tables", "training", "viz", "claims", "checks", "architectures.mlp", "_html"):
+    for module in (
+        "runtime",
+        "data.tables",
+        "_checkpoint",
+        "_finite",
+        "training",
+        "viz",
+        "claims",
+        "checks",
+        "architectures.mlp",
+        "_html",
+    ):
         assert f"deeppractice.{module}" in printed.split("\n")[0].split()
     assert "✓ trained" in printed
 

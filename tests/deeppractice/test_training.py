@@ -2,6 +2,7 @@
 
 import copy
 import math
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from deeppractice.architectures import MLP
 from deeppractice.data import load
-from deeppractice.training import SCHEDULES, accuracy, evaluate, fit, minibatches
+from deeppractice.training import SCHEDULES, accuracy, evaluate, fit, minibatches, progress_bar
 
 
 def cross_entropy(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
@@ -433,6 +434,39 @@ def test_evaluate_on_no_batches() -> None:
         evaluate(MLP([6, 3]), [], {"loss": cross_entropy})
 
 
+# Precision
+
+
+def test_training_in_bf16_ends_near_the_loss_of_float32(device: torch.device) -> None:
+    X_train, y_train, X_test, y_test = load("digits").split(0)
+    kinds = []
+
+    def loss(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        output = model(x)
+        kinds.append(output.dtype)
+        return F.cross_entropy(output, y)
+
+    def trained(precision: str) -> tuple[MLP, list[float], set]:
+        torch.manual_seed(0)
+        model = MLP([64, 32, 10])
+        kinds.clear()
+        batches, valid = minibatches(X_train / 16, y_train), minibatches(X_test / 16, y_test, size=200)
+        settings = {"epochs": 8, "lr": 5e-3, "metrics": {"accuracy": accuracy}, "device": device}
+        history = fit(model, batches, loss, validation=valid, precision=precision, **settings)
+        return model, history, set(kinds)
+
+    model, history, seen = trained("bf16")
+    _, plain, also_seen = trained("float32")
+    assert (seen, also_seen) == ({torch.bfloat16}, {torch.float32})  # in training and in validation
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert history.train[-1] == pytest.approx(plain.train[-1], rel=0.1)
+    assert history.train[-1] < 0.2 * history.train[0]
+    assert history.train != plain.train
+    assert history.metrics["accuracy"][-1] == pytest.approx(plain.metrics["accuracy"][-1], abs=0.02)
+    found = evaluate(model, minibatches(X_test / 16, y_test, size=200), {"loss": loss}, precision="bf16")
+    assert found["loss"] == pytest.approx(history.validation[-1], rel=1e-3)
+
+
 # Bad input
 
 
@@ -445,9 +479,9 @@ def test_a_loss_that_stops_being_finite_names_the_step(when: int, bad: float, sa
         steps.append(1)
         return cross_entropy(model, x, y) * (bad if len(steps) > when else 1.0)
 
-    with pytest.raises(FloatingPointError, match=f"the loss is {said} at step {when}: try a smaller learning rate"):
+    with pytest.raises(FloatingPointError, match=f"the loss is {said} at step {when}; .* the loss itself: try"):
         fit(MLP([6, 3]), minibatches(*table(), size=25), loss, epochs=4, device="cpu")
-    assert len(steps) == 2 * (when // 2 + 1)  # found at the end of its epoch
+    assert len(steps) == when + 2  # found at once, and looked at a second time
 
 
 def test_a_validation_loss_that_is_not_finite_is_no_best_epoch() -> None:
@@ -466,6 +500,7 @@ def test_a_validation_loss_that_is_not_finite_is_no_best_epoch() -> None:
         ({"metrics": {"accuracy": accuracy}}, "patience and metrics need validation batches"),
         ({"metrics": {"loss": accuracy}, "validation": [table()]}, "another name for the metric 'loss'"),
         ({"schedule": "cosin"}, "constant, linear, cosine, warmup-cosine, got 'cosin'"),
+        ({"precision": "fp16"}, "expected a precision among float32, bf16, got 'fp16'"),
         ({"batches": []}, "expected at least one batch, got none"),
         (
             {"loss": lambda model, x, y: F.cross_entropy(model(x), y, reduction="none")},
@@ -540,6 +575,27 @@ def test_the_bar_shows_on_standard_output_where_somebody_waits(
     assert ("10" in out and "step" in out) == shows
     assert err == ""
     assert shows or out == ""
+
+
+def test_a_loop_of_ones_own_has_the_same_bar(capsys: pytest.CaptureFixture) -> None:
+    pytest.importorskip("tqdm")
+    with progress_bar(5, wanted=True) as advance:
+        advance()
+        advance(4)
+    with progress_bar(5) as advance:
+        advance()
+        advance(4)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("impatient_bar")
+def test_the_bar_counts_steps(capsys: pytest.CaptureFixture) -> None:
+    with progress_bar(5, wanted=True) as advance:
+        advance()
+        advance(3)
+        time.sleep(0.2)
+        advance()
+    assert "5/5" in capsys.readouterr().out
 
 
 def test_a_short_training_shows_no_bar(capfd: pytest.CaptureFixture) -> None:

@@ -4,6 +4,7 @@ import itertools
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
+from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -12,7 +13,7 @@ import pytest
 
 from deeppractice import viz
 from deeppractice.training import History
-from deeppractice.viz import curves, frames, image_grid, palette, prose, quiz, show, subplots
+from deeppractice.viz import curves, explore, frames, image_grid, palette, prose, quiz, show, subplots
 
 
 def line(height: float = 1.0):
@@ -175,6 +176,155 @@ def test_frames_that_do_not_fit(n: int, settings: dict, message: str, displayed:
 def test_frames_need_as_many_alternative_texts() -> None:
     with pytest.raises(ValueError, match="'figures': 2, 'alts': 1"):
         frames([line(1), line(2)], ["one"], "height")
+
+
+# explore
+
+WAVE = """
+from deeppractice.viz import explore, subplots
+
+def wave(speed_up, noise=0.5, kind="sine"):
+    if speed_up == 3:
+        raise RuntimeError("three is too fast")
+    fig, ax = subplots()
+    ax.plot([0, speed_up, noise], label=kind)
+    return fig, f"{kind} at {speed_up} with {noise}"
+
+explore(wave, caption="Look", label="speed, in Hz", speed_up=[1, 2, 3], noise=[0.1, 0.5, 0.9])
+"""
+
+
+def wave(speed_up: float, noise: float = 0.5, kind: str = "sine"):
+    return line(speed_up + noise), f"{kind} at {speed_up} with {noise}"
+
+
+def test_on_a_page_the_first_range_moves_and_the_others_stand_at_their_defaults(displayed: list[dict]) -> None:
+    ranges = {"speed_up": [1, 2, 4], "noise": [0.1, 0.5], "kind": ["<square>", "saw"]}
+    explore(wave, caption="What <em>moves</em>?", **ranges)
+    page = page_of(displayed)
+    alts = [s["aria-label"] for s in page.all("svg")]
+    assert alts == [f"<square> at {speed} with 0.5" for speed in (1, 2, 4)]  # "sine" is none of the values
+    (control,) = page.all("input")
+    assert control["aria-label"] == "speed up"
+    assert [p["data-value"] for p in page.all("figure", "dp-frame")] == ["1", "2", "4"]
+    assert "What moves? Shown for noise 0.5, kind <square>; in a live notebook there are sliders" in page.visible
+    assert plt.get_fignums() == []
+
+
+def test_the_first_slider_starts_at_the_default_too(displayed: list[dict]) -> None:
+    explore(wave, label="noise, in dB", noise=np.linspace(0, 1, 11), speed_up=(1,))
+    page = page_of(displayed)
+    (control,) = page.all("input")
+    assert (control["value"], control["aria-valuetext"], control["aria-label"]) == ("5", "0.5", "noise, in dB")
+    assert page.all("figure", "dp-frame")[3]["data-value"] == "0.3"  # not 0.30000000000000004
+    assert "Shown for speed up 1; in a live notebook" in page.visible
+
+
+def test_alternative_text_may_be_a_template(displayed: list[dict]) -> None:
+    explore(lambda rate: line(rate), alt="A line up to {rate} m", rate=[0.1, 0.1 + 0.2])
+    page = page_of(displayed)
+    assert [s["aria-label"] for s in page.all("svg")] == ["A line up to 0.1 m", "A line up to 0.3 m"]
+    assert "live" not in page.visible  # nothing stands still, so there is nothing to say
+
+
+@pytest.mark.parametrize(
+    ("ranges", "got"),
+    [({}, "{}"), ({"speed_up": [1]}, "{'speed_up': 1}"), ({"speed_up": [1, 2], "noise": []}, "'noise': 0")],
+)
+def test_ranges_that_leave_nothing_to_move(ranges: dict, got: str) -> None:
+    with pytest.raises(ValueError, match=f"expected two values or more of the first argument .*{got}"):
+        explore(wave, **ranges)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, ("text", "text"), ("figure", None)])
+def test_a_function_that_returns_no_figure(wrong: object, displayed: list[dict]) -> None:
+    with pytest.raises(TypeError, match="expected a function that returns a figure, or a figure and a text, got"):
+        explore(lambda x: wrong, alt="Something", x=[1, 2])
+    assert displayed == []
+
+
+def test_a_function_without_alternative_text(displayed: list[dict]) -> None:
+    with pytest.raises(ValueError, match="expected alternative text"):
+        explore(lambda x: line(x), x=[1, 2])
+
+
+@pytest.mark.parametrize("why", ["the book is built", "no ipywidgets"])
+def test_a_page_gets_no_widget(why: str, run_notebook, tmp_path: Path) -> None:
+    settings = {
+        "the book is built": "import os; os.environ['DEEPPRACTICE_BUILD'] = '1'",
+        "no ipywidgets": "import sys; sys.modules['ipywidgets'] = None",
+    }
+    _, cell = run_notebook([settings[why], WAVE.replace("[1, 2, 3]", "[1, 2]")], tmp_path)
+    (output,) = cell.outputs
+    assert output.output_type == "display_data", output
+    assert set(output.data) == {"text/plain", "text/html"}
+    assert [s["aria-label"] for s in Page(output.data["text/html"]).all("svg")] == [
+        "sine at 1 with 0.5",
+        "sine at 2 with 0.5",
+    ]
+
+
+class Kernel:
+    """A real kernel, and what a notebook's front end sees of its widgets."""
+
+    def __init__(self, client) -> None:
+        self.client = client
+        self.widgets: dict[str, dict] = {}
+
+    def follow(self, message: str) -> list[dict]:
+        """The messages that answer one of ours, until the kernel is idle again."""
+        answers = []
+        while True:
+            got = self.client.get_iopub_msg(timeout=60)
+            if got["parent_header"].get("msg_id") != message:
+                continue
+            kind, content = got["msg_type"], got["content"]
+            if kind == "status" and content["execution_state"] == "idle":
+                return answers
+            answers.append(got)
+            if kind == "comm_open":
+                self.widgets[content["comm_id"]] = dict(content["data"]["state"])
+            elif kind == "comm_msg" and content["data"]["method"] == "update":
+                self.widgets[content["comm_id"]] |= content["data"]["state"]
+
+    def pictures(self, answers: list[dict]) -> list[str]:
+        htmls = [a["content"]["data"].get("text/html", "") for a in answers if a["msg_type"] == "display_data"]
+        return [s["aria-label"] for markup in htmls for s in Page(markup).all("svg")]
+
+    def move(self, name: str, index: int) -> list[dict]:
+        (comm,) = [key for key, state in self.widgets.items() if state.get("description") == name]
+        content = {"comm_id": comm, "data": {"method": "update", "state": {"index": index}, "buffer_paths": []}}
+        message = self.client.session.msg("comm_msg", content)
+        self.client.shell_channel.send(message)
+        return self.follow(message["header"]["msg_id"])
+
+
+def test_in_a_live_kernel_a_moved_slider_draws_anew() -> None:
+    manager = pytest.importorskip("jupyter_client.manager")
+    pytest.importorskip("ipywidgets")
+    km, client = manager.start_new_kernel(kernel_name="python3")
+    try:
+        kernel = Kernel(client)
+        answers = kernel.follow(client.execute(WAVE))
+        assert [a["content"] for a in answers if a["msg_type"] == "error"] == []
+        assert kernel.pictures(answers) == ["sine at 1 with 0.5"]  # one figure, drawn once
+        views = [a for a in answers if "application/vnd.jupyter.widget-view+json" in a["content"].get("data", {})]
+        assert len(views) == 1
+        sliders = {state["description"]: state for state in kernel.widgets.values() if "_options_labels" in state}
+        assert {name: (state["_options_labels"], state["index"]) for name, state in sliders.items()} == {
+            "speed, in Hz": (["1", "2", "3"], 0),
+            "noise": (["0.1", "0.5", "0.9"], 1),
+        }
+        answers = kernel.move("speed, in Hz", 1)
+        assert kernel.pictures(answers) == ["sine at 2 with 0.5"]
+        assert [a["content"]["wait"] for a in answers if a["msg_type"] == "clear_output"] == [True]
+        assert kernel.pictures(kernel.move("noise", 2)) == ["sine at 2 with 0.9"]
+        (error,) = [a["content"] for a in kernel.move("speed, in Hz", 2) if a["msg_type"] == "error"]
+        assert (error["ename"], error["evalue"]) == ("RuntimeError", "three is too fast")  # shown, and not the end
+        assert kernel.pictures(kernel.move("speed, in Hz", 0)) == ["sine at 1 with 0.9"]
+    finally:
+        client.stop_channels()
+        km.shutdown_kernel(now=True)
 
 
 # quiz
