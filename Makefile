@@ -57,11 +57,14 @@ lint: install-test ## ruff on code and notebooks, the order of the library's roo
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/lint-imports --no-logo
 
-bench: install ## measure the training loop against a loop written by hand; results in benchmarks/
+bench: install ## measure speed against code written by hand and against public examples; results in benchmarks/
 	@$(PY) benchmarks/training.py
+	@$(PY) benchmarks/data.py
+	@$(PY) benchmarks/generative.py
 
 bench-gpu: ## the same on a GPU: needs only python3 with torch, numpy, matplotlib and scikit-learn
 	@PYTHONPATH=lib python3 benchmarks/training.py --device cuda
+	@PYTHONPATH=lib python3 benchmarks/generative.py --device cuda
 
 student-tree: install ## what students get, without solutions, into _build/student
 	@$(PY) book/student_tree.py
