@@ -8,6 +8,7 @@ plays for".
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -249,11 +250,10 @@ def fit_gan(
                 if gan.loss == "wgan":
                     for weight in gan.critic.parameters():
                         weight.data.clamp_(-gan.clip, gan.clip)
-            gan.critic.requires_grad_(False)  # its gradients would be computed and thrown away
-            with runtime.autocast(device, precision):
-                generator = gan.generator_step_loss(gan.noise(len(x), generator=noise))
-            _descend(generator, optimizers["generator"])
-            gan.critic.requires_grad_(True)
+            with _frozen(gan.critic):  # its gradients would be computed and thrown away
+                with runtime.autocast(device, precision):
+                    generator = gan.generator_step_loss(gan.noise(len(x), generator=noise))
+                _descend(generator, optimizers["generator"])
             history.critic.append(critic.detach())
             history.generator.append(generator.detach())
             # Elsewhere than on the CPU each look waits for the device.
@@ -275,6 +275,18 @@ def _forever(batches: Iterable[tuple[Tensor, ...]]) -> Iterator[Tensor]:
             yield batch[0]
         if empty:
             raise ValueError("expected at least one batch, got none (a generator can be read only once; give a list)")
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Parameters without gradients for the length of a block, an interrupted one included."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    try:
+        module.requires_grad_(False)
+        yield
+    finally:
+        for p in trained:
+            p.requires_grad_(True)
 
 
 def _descend(loss: Tensor, optimizer: torch.optim.Optimizer) -> None:

@@ -506,3 +506,19 @@ def test_settings_that_make_no_game() -> None:
 def test_the_bar_goes_to_standard_output_only(capfd: pytest.CaptureFixture) -> None:
     fit_gan(GAN.mlp(hidden=(4,)), ring_batches(), steps=3, device="cpu", progress=True)
     assert capfd.readouterr().err == ""
+
+
+def test_a_training_that_is_interrupted_leaves_the_critic_trainable():
+    gan = GAN.mlp(2, 2, hidden=(8,))
+    data = minibatches(torch.randn(32, 2), size=16)
+
+    def interrupt(module, args):
+        if not next(gan.critic.parameters()).requires_grad:  # in the generator's step
+            raise KeyboardInterrupt
+
+    handle = gan.critic.register_forward_pre_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit_gan(gan, data, steps=3)
+    assert all(p.requires_grad for p in gan.parameters())
+    handle.remove()
+    assert len(fit_gan(gan, data, steps=3).critic) == 3
