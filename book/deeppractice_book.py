@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -94,6 +95,32 @@ def code_in_docstrings(app: Sphinx, what: str, name: str, obj, options, lines: l
     lines[:] = shown
 
 
+# What reStructuredText would misread in a docstring, and what it has to leave alone.
+IN_DOCSTRINGS = re.compile(
+    r"(?P<code>`[^`]+`)"
+    r"|(?P<display>^(?P<indent>[ ]*)\$\$(?P<formula>.+?)\$\$)"
+    r"|\$(?P<inline>[^$]+)\$"
+    r"|(?P<emphasis>\*[^\s*](?:[^*\n]*[^\s*])?\*(?!\w))"
+    r"|\*(?P<starred>\w+)",  # (B, *shape)
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def math_in_docstrings(app: Sphinx, what: str, name: str, obj, options, lines: list[str]) -> None:
+    """Formulas between dollars, as in the notebooks, and starred names in shapes."""
+
+    def translate(found: re.Match) -> str:
+        if found["display"]:
+            indent = found["indent"]
+            formula = " ".join(found["formula"].split())
+            return f"{indent}.. math::\n\n{indent}    {formula}\n"
+        if found["inline"]:
+            return f":math:`{' '.join(found['inline'].split())}`"
+        return rf"\*{found['starred']}" if found["starred"] else found[0]
+
+    lines[:] = IN_DOCSTRINGS.sub(translate, "\n".join(lines)).split("\n")
+
+
 def tidy_page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
     """Drop sphinx-thebe's scripts (unused; one declares a constant twice, an error on every page) and duplicates."""
     kept, seen = [], set()
@@ -146,6 +173,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("env-get-outdated", outdated_pages)
     app.connect("source-read", anchor_cells)
     app.connect("autodoc-process-docstring", code_in_docstrings, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", math_in_docstrings, priority=401)
     app.connect("html-page-context", tidy_page, priority=900)  # after every extension has added its scripts
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

@@ -17,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from book_records import gather, read_executions, read_json
 from build import inventory
+from deeppractice_book import math_in_docstrings
 from execute import jobs_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -273,6 +274,25 @@ def test_uncovered_row_fails_in_a_complete_chapter_only(book, complete):
 
 def test_no_problems_in_the_tiny_book(built):
     assert problems(built) == ""
+
+
+def test_formulas_and_shapes_in_docstrings_become_restructuredtext():
+    lines = [
+        r"The *loss*, $\epsilon_\theta(x)$ nats: (B, *shape), (B, *shape) -> `(B, *shape)`.",
+        "",
+        "  $$a_b",
+        "     = c$$",
+    ]
+    math_in_docstrings(None, "class", "name", None, None, lines)
+    assert "\n".join(lines).split("\n") == lines, "one line an item, as Sphinx wants them"
+    assert lines == [
+        r"The *loss*, :math:`\epsilon_\theta(x)` nats: (B, \*shape), (B, \*shape) -> `(B, *shape)`.",
+        "",
+        "  .. math::",
+        "",
+        "      a_b = c",
+        "",
+    ]
 
 
 # What runs again, and what an interruption costs
