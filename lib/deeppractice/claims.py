@@ -171,12 +171,12 @@ class Result:
         from deeppractice._html import STYLESHEET
 
         claim, test = self.claim, self.claim.test
-        mean, low, high = test.interval(self.measured)
+        mean, low, high = (f"{value:.3g}".replace("-", "−") for value in test.interval(self.measured))
         n = len(self.measured)
-        spread = f"95 % interval {low:.3g} to {high:.3g}, {n} seeds" if n > 1 else "one run"
+        spread = f"95 % interval {low} to {high}, {n} seeds" if n > 1 else "one run"
         rows = [
             ("expected", f"{test}, {html.escape(test.unit)}"),
-            ("measured", f"<b>{mean:.3g}</b> ({spread})"),
+            ("measured", f"<b>{mean}</b> ({spread})"),
             ("published", html.escape(claim.published)),
         ]
         lines = "".join(f"<div><dt>{key}</dt><dd>{value}</dd></div>" for key, value in rows if value)

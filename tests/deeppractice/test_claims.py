@@ -257,6 +257,11 @@ def card_of(entry: Claim, measured: list[float]) -> str:
     return Result(entry, measured).card()
 
 
+def test_the_card_has_a_minus_sign_and_no_hyphen_before_a_number() -> None:
+    card = card_of(claim_of(a_test("<=", 0, margin=0.1)), [-0.5, -0.4, -0.6])
+    assert "<b>−0.5</b> (95 % interval −0.748 to −0.252, 3 seeds)" in card
+
+
 def test_the_card_says_what_was_expected_measured_and_published() -> None:
     card = card_of(claim_of(a_test(">=", 0.5), published="0.9 on 45 tables"), [0.75, 0.75, 0.75])
     assert "<aside class='dp-claim' id='claim-c' data-verdict='holds' aria-label='Claim c'>" in card
