@@ -52,6 +52,7 @@ def autograde(
             raise ClassroomError(f"no submission of {student!r} for {project}{near_miss(student, everybody)}")
     chosen = [student for student in everybody if not students or student in students]
     set_timeout(folder, project, timeout)
+    set_parameters(folder, project)
     release = _grader_digest(folder, project)
     outcomes = {}
     for number, student in enumerate(chosen, 1):
@@ -118,6 +119,19 @@ def set_timeout(folder: Folder, project: str, timeout: int | None) -> None:
         return max(timeout, SETUP_SECONDS) if first else timeout
 
     folder.app.config.Execute.timeout_func = seconds
+
+
+def set_parameters(folder: Folder, project: str) -> None:
+    """Grade with the parameters of project.yml, in the release's locked cell tagged `parameters`."""
+    import nbformat
+
+    described = folder.project(project)
+    config = folder.app.config.SetParameters
+    config.values, config.cell = {} if described is None else described.parameters, ""
+    for path in folder.path("release", project).glob("*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if "parameters" in cell.metadata.get("tags", []):
+                config.cell = cell.metadata["nbgrader"]["grade_id"]
 
 
 def _cells_before_the_first_answer(folder: Folder, project: str) -> set[str]:
@@ -223,6 +237,8 @@ def _in_a_process_of_its_own(folder: Folder, project: str, student: str) -> dict
 def _child(folder: Folder, project: str, student: str, writer: int, log: Path) -> None:
     from nbgrader.converters import Autograde, NbGraderException
 
+    from classroom.parameters import SetParameters
+
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(output, 1)
@@ -231,6 +247,7 @@ def _child(folder: Folder, project: str, student: str, writer: int, log: Path) -
     folder.coursedir.assignment_id, folder.coursedir.student_id = project, student
     converter = Autograde(coursedir=folder.coursedir, parent=folder.app)
     converter.force = True
+    converter.autograde_preprocessors = [SetParameters, *converter.autograde_preprocessors]
     try:
         converter.start()
         ok = True

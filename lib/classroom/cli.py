@@ -200,7 +200,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     made = command(
         "demo",
         _demo,
-        "take a demo class of seven through the whole cycle",
+        "take a made-up class through the whole cycle",
         "classroom demo",
         "It lives in _build/demo, with a gradebook of its own.",
     )

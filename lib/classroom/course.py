@@ -61,7 +61,9 @@ COURSE_SCHEMA = _record(
 PROJECT_SCHEMA = _record(
     {
         "title": _TEXT,
-        "minutes": {"type": "number", "exclusiveMinimum": 0, "description": "a number of minutes"},
+        # How long a student needs, in one of two units; null: not measured yet.
+        "minutes": {"type": ["number", "null"], "exclusiveMinimum": 0, "description": "a number of minutes, or null"},
+        "hours": {"type": ["number", "null"], "exclusiveMinimum": 0, "description": "a number of hours, or null"},
         "points": {"type": "number", "exclusiveMinimum": 0, "description": "a number of points"},
         "parts": {
             "type": "array",
@@ -82,8 +84,17 @@ PROJECT_SCHEMA = _record(
             ["cell_seconds"],
         ),
         "grading": _record({"parameters": {"type": "object", "description": "names with values"}}, []),
+        "withheld": {
+            "type": "array",
+            "description": "a list of names such as deeppractice.generative:fit_gan",
+            "items": {
+                "type": "string",
+                "pattern": r"^[\w.]+:\w+$",
+                "description": "a name such as deeppractice.generative:fit_gan",
+            },
+        },
     },
-    ["title", "minutes", "points", "parts", "limits"],
+    ["title", "points", "parts", "limits"],
 )
 
 
@@ -124,11 +135,12 @@ class Project:
     """What project.yml says."""
 
     title: str
-    minutes: float
+    minutes: float | None  # of a student's time; None: not measured yet
     points: float
     parts: tuple[Part, ...]
     cell_seconds: int
     parameters: dict
+    withheld: tuple[str, ...] = ()  # names of the library, module:name; nothing keeps submissions from them yet
 
 
 def read_course(path: Path) -> Course:
@@ -168,11 +180,12 @@ def read_project(path: Path) -> Project:
     parameters = values.get("grading", {}).get("parameters", {})
     return Project(
         title=values["title"],
-        minutes=values["minutes"],
+        minutes=60 * values["hours"] if values.get("hours") else values.get("minutes"),
         points=values["points"],
         parts=parts,
         cell_seconds=values["limits"]["cell_seconds"],
         parameters=parameters,
+        withheld=tuple(values.get("withheld", ())),
     )
 
 

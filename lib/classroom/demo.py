@@ -1,6 +1,6 @@
-"""`classroom demo`: a class of seven submissions goes through release, collect, autograde, feedback and export.
+"""`classroom demo`: a made-up class goes through release, collect, autograde, feedback and export.
 
-The seven stand in solutions/PROJECT/demo.yml as patches to answer cells. The class lives in _build/demo with a
+Its submissions stand in solutions/PROJECT/demo.yml as patches to answer cells. The class lives in _build/demo with a
 gradebook of its own, and nothing there is anybody's data.
 """
 
@@ -20,7 +20,7 @@ from classroom.report import export, feedback, overview, table
 from classroom.results import write_atomically
 
 BANK = "demo.yml"
-CELL_SECONDS = 10  # one of the submissions never ends; a real class has the limit of project.yml
+CELL_SECONDS = 20  # one submission a project never ends; a real class has the limit of project.yml
 SOLUTION = "solution"  # in a bank: the answer of the source notebook
 
 
@@ -68,17 +68,20 @@ def write_inbound(folder: Folder, project: str) -> dict[str, dict]:
         place = inbound(folder, project) / student
         for notebook in sorted(folder.path("release", project).glob("*.ipynb")):
             source = folder.path("source", project) / notebook.name
-            text = submission(notebook, source, member.get("cells", {}))
+            text = submission(notebook, source, member.get("cells", {}), member.get("helpers", {}))
             _write_if_new(place / notebook.name, text)
         _write_if_new(place / TIMESTAMP, f"{when:%Y-%m-%d %H:%M:%S} UTC\n")
     return members
 
 
-def submission(release_path: Path, source_path: Path, cells: dict[str, str]) -> str:
+def submission(
+    release_path: Path, source_path: Path, cells: dict[str, str], helpers: dict[str, str] | None = None
+) -> str:
     """The released notebook with some answer cells replaced, as text.
 
     Args:
         cells: source text by grade_id; `solution` stands for the source notebook's own answer.
+        helpers: source text of code cells of the student's own, by the grade_id of the answer cell that they precede.
 
     Raises:
         ClassroomError: for a grade_id that is not an answer cell of the notebook.
@@ -87,10 +90,14 @@ def submission(release_path: Path, source_path: Path, cells: dict[str, str]) -> 
     source = nbformat.read(source_path, as_version=4)
     solutions = {_grade_id(cell): _without_marks(cell.source) for cell in source.cells}
     answers = {_grade_id(cell): cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("solution")}
-    for grade_id, text in cells.items():
+    for grade_id in (*cells, *(helpers or {})):
         if grade_id not in answers:
             hint = near_miss(grade_id, answers)
             raise ClassroomError(f"{BANK}: {release_path.name} has no answer cell {grade_id!r}{hint}")
+    for grade_id, text in (helpers or {}).items():
+        own = nbformat.v4.new_code_cell(text.rstrip("\n"), id=f"own-{grade_id}")  # the same bytes each time
+        notebook.cells.insert(notebook.cells.index(answers[grade_id]), own)
+    for grade_id, text in cells.items():
         answers[grade_id].source = solutions[grade_id] if text.strip() == SOLUTION else text.rstrip("\n")
     return nbformat.writes(notebook) + "\n"
 

@@ -99,6 +99,7 @@ class Diffusion(nn.Module):
         *,
         steps: int = 50,
         eta: float = 1.0,
+        limit: float | None = None,
         start: Tensor | None = None,
         generator: torch.Generator | None = None,
         path: bool = False,
@@ -109,14 +110,18 @@ class Diffusion(nn.Module):
             steps: evaluations of the network.
             eta: 1 adds fresh noise at each step as Ho et al. (2020) do, 0 none, so that the result is a function of
                 the start (Song, Meng and Ermon, 2021, equations 12 and 16).
+            limit: cut each guess of the data to -limit to limit, for data that have such bounds. Near t = 1 the guess
+                divides by almost nothing, and a network that is a little wrong there can throw a sample far off.
             start: the noise to start from, (n, *shape), instead of a fresh draw.
             path: return all stages, (steps + 1, n, *shape), the noise first.
 
         Raises:
-            ValueError: for no steps, an eta outside [0, 1], or a start of another shape.
+            ValueError: for no steps, an eta outside [0, 1], a limit that is not positive, or a start of another shape.
         """
         if steps < 1 or not 0 <= eta <= 1:
             raise ValueError(f"expected 1 step or more and an eta from 0 to 1, got {steps} and {eta}")
+        if limit is not None and not limit > 0:
+            raise ValueError(f"expected a limit above 0, got {limit}")
         if start is not None and start.shape != (n, *self.shape):
             raise ValueError(f"expected a start of shape {(n, *self.shape)}, got {tuple(start.shape)}")
         weight = next(self.parameters(), torch.empty(()))
@@ -130,6 +135,9 @@ class Diffusion(nn.Module):
         for (t, signal), (_, signal_next) in itertools.pairwise(schedule):
             noise = self(x, x.new_full((n,), t))
             clean = (x - math.sqrt(1 - signal) * noise) / math.sqrt(signal)  # the network's guess of x at t = 0
+            if limit is not None:
+                clean = clean.clamp(-limit, limit)
+                noise = (x - math.sqrt(signal) * clean) / math.sqrt(1 - signal)
             fresh = eta * math.sqrt((1 - signal_next) / (1 - signal) * (1 - signal / signal_next))
             x = math.sqrt(signal_next) * clean + math.sqrt(max(0.0, 1 - signal_next - fresh**2)) * noise
             if eta:

@@ -240,6 +240,17 @@ def test_without_fresh_noise_the_result_is_a_function_of_the_start() -> None:
 # The network
 
 
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_a_limit_keeps_a_network_that_is_wrong_from_throwing_samples_off(eta: float) -> None:
+    model = exact(gaussian_ring())
+    same = model.sample(200, eta=eta, limit=50.0, generator=draw())
+    torch.testing.assert_close(same, model.sample(200, eta=eta, generator=draw()), atol=1e-4, rtol=1e-4)
+    model.network.register_forward_hook(lambda module, args, noise: 0.7 * noise)
+    free, cut = (model.sample(200, steps=10, eta=eta, limit=limit, generator=draw()) for limit in (None, 1.2))
+    assert cut.abs().max() < 1.2001
+    assert free.abs().max() > 1.4, "this network would not have needed a limit"
+
+
 def test_the_denoiser_by_hand() -> None:
     net = Denoiser((3,), width=8, depth=2).double()
     x, t = torch.randn(5, 3, dtype=torch.float64), torch.rand(5, dtype=torch.float64)
@@ -276,6 +287,9 @@ def test_bad_inputs() -> None:
     for steps, eta in ((0, 1.0), (5, -0.1), (5, 1.1), (5, float("nan"))):
         with pytest.raises(ValueError, match=f"expected 1 step or more and an eta from 0 to 1, got {steps} and {eta}"):
             model.sample(3, steps=steps, eta=eta)
+    for limit in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match=f"expected a limit above 0, got {limit}"):
+            model.sample(3, limit=limit)
     for start in (torch.zeros(2, 2), torch.zeros(3, 3), torch.zeros(3)):
         with pytest.raises(ValueError, match=r"expected a start of shape \(3, 2\), got \("):
             model.sample(3, start=start)
