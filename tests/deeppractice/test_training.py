@@ -97,6 +97,18 @@ def test_a_size_below_one() -> None:
         minibatches(np.arange(3), size=0)
 
 
+def test_a_smaller_last_batch_can_be_left_out():
+    rows = np.arange(10)
+    kept, all_rows = minibatches(rows, size=4, drop_last=True), minibatches(rows, size=4)
+    first, second = list(kept), list(kept)
+    assert [len(x) for (x,) in first] == [4, 4]
+    assert len(kept) == 2
+    assert torch.equal(torch.cat([x for (x,) in first]), torch.cat([x for (x,) in all_rows])[:8]), "the same order"
+    assert {*torch.cat([x for (x,) in first]).tolist()} != {*torch.cat([x for (x,) in second]).tolist()}
+    with pytest.raises(ValueError, match="expected a batch size of at most 10, the number of rows, got 11"):
+        minibatches(rows, size=11, drop_last=True)
+
+
 # The loop itself
 
 CLOSED_FORMS = {
