@@ -1,60 +1,93 @@
 """Run patched answer cells against a project's tests, without nbgrader and without a kernel: milliseconds each.
 
-A bank (tests/assignments/PROJECT/bank.yml) lists answers by grade_id; only the parts that an answer touches run.
+A bank (tests/assignments/PROJECT/bank.yml) lists answers by grade_id; only the parts that an answer touches are scored.
 """
 
 import ast
 import contextlib
 import io
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 
 from deeppractice.checks import score
 
 ROOT = Path(__file__).resolve().parents[2]
+POINTS = re.compile(r"^[✓✗] .* \(([\d.]+) points?\)$", re.M)
 
 
 class Grader:
-    """A project's cells, and how nbgrader would score the test cells that belong to an answer."""
+    """A project's cells, and how nbgrader would score the test cells that belong to an answer.
+
+    Cells that an answer does not replace run as they stand in the source notebook: the parameters with the values of
+    grading, what is supplied, the solutions of other parts. Cells tagged `figure` only show something and are left out.
+
+    Attributes:
+        announced: for each test cell that was scored last, the sum of the points that its checks said they are worth.
+    """
 
     def __init__(self, project: str) -> None:
-        self.cells = nbformat.read(ROOT / "solutions" / project / f"{project}.ipynb", as_version=4).cells
+        place = ROOT / "solutions" / project
+        self.cells = nbformat.read(place / f"{project}.ipynb", as_version=4).cells
+        self.parameters = yaml.safe_load((place / "project.yml").read_text())["grading"]["parameters"]
+        self.announced: dict[str, float] = {}
+        self._first: dict | None = None
 
     def points(self, answers: dict[str, str]) -> dict[str, float]:
-        """Points by test cell, of the test cells between each answered cell and the next answer cell."""
-        names: dict = {"__name__": "__main__"}
-        found, current = {}, None
-        for cell in self.cells:
-            meta = cell.metadata.get("nbgrader", {})
-            if cell.cell_type != "code" or not meta:
-                continue
-            if meta.get("solution"):
-                current = meta["grade_id"]
-                if current in answers:
-                    self._execute(answers[current], names)
-            elif meta.get("grade"):
-                if current in answers:
-                    found[meta["grade_id"]] = self._score(cell.source, names, meta["points"])
-            elif current is None:  # imports and parameters, before the first answer
-                self._execute(cell.source, names)
+        """Points by test cell, of the test cells that follow an answered cell, before which no other was tested."""
+        code = [cell for cell in self.cells if cell.cell_type == "code" and cell.metadata.get("nbgrader")]
+        ids = [cell.metadata.nbgrader.grade_id for cell in code]
+        last = max(ids.index(answer) for answer in answers)
+        begin = next(number for number, cell in enumerate(code) if cell.metadata.nbgrader.solution)
+        names = dict(self._before_the_first_answer(code[:begin]))
+        found, touched = {}, False
+        for number, cell in enumerate(code[begin:], begin):
+            meta = cell.metadata.nbgrader
+            if meta.solution:
+                touched = touched or meta.grade_id in answers
+                self._quietly(answers.get(meta.grade_id, cell.source), names)
+            elif meta.grade:
+                if touched:
+                    found[meta.grade_id] = self._score(meta.grade_id, cell.source, names, meta.points)
+                if number > last:
+                    break
+                touched = False
+            elif "figure" not in cell.metadata.get("tags", []):
+                self._quietly(cell.source, names)
         return found
 
     def solution(self, grade_id: str) -> str:
         """The source notebook's own answer."""
         return next(cell.source for cell in self.cells if cell.metadata.get("nbgrader", {}).get("grade_id") == grade_id)
 
-    def _score(self, source: str, names: dict, points: float) -> float:
+    def _before_the_first_answer(self, cells: list) -> dict:
+        """Imports, parameters and data, once for all answers."""
+        if self._first is None:
+            self._first = {"__name__": "__main__"}
+            for cell in cells:
+                self._execute(cell.source, self._first)
+                if "parameters" in cell.metadata.get("tags", []):
+                    self._first |= self.parameters
+        return self._first
+
+    def _score(self, grade_id: str, source: str, names: dict, points: float) -> float:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             value, failed = self._execute(source, names)
             if failed:
                 with contextlib.suppress(RuntimeError):
                     score()  # close the page of the cell that ended early
+        self.announced[grade_id] = sum(map(float, POINTS.findall(out.getvalue())))
         if failed or err.getvalue():
             return 0
         return points if value is None else value
+
+    def _quietly(self, source: str, names: dict) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            self._execute(source, names)
 
     def _execute(self, source: str, names: dict) -> tuple[object, bool]:
         """Run a cell as IPython does: the value of a last expression, and whether it raised."""

@@ -77,10 +77,9 @@ class CourseFolder:
         return place / f"{project}.ipynb"
 
 
-@pytest.fixture(scope="session")
-def demo_course(tmp_path_factory: pytest.TempPathFactory) -> CourseFolder:
-    """This course's projects in a folder of their own, with the demo class graded once for all tests."""
-    folder = CourseFolder(tmp_path_factory.mktemp("demo") / "course-folder", "checkpoint-01")
+def graded_demo(root: Path, project: str) -> CourseFolder:
+    """This course's projects in a folder of their own, with the demo class of one of them graded."""
+    folder = CourseFolder(root, project)
     shutil.copytree(ROOT / "solutions", folder.root / "solutions")
     done = subprocess.run(
         folder.command("demo", "--json", "report.json"),
@@ -88,11 +87,23 @@ def demo_course(tmp_path_factory: pytest.TempPathFactory) -> CourseFolder:
         env=folder.environment(),
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     folder.first = json.loads((folder.root / "report.json").read_text())
     return folder
+
+
+@pytest.fixture(scope="session")
+def demo_course(tmp_path_factory: pytest.TempPathFactory) -> CourseFolder:
+    """The demo class of checkpoint-01, graded once for all tests."""
+    return graded_demo(tmp_path_factory.mktemp("demo") / "course-folder", "checkpoint-01")
+
+
+@pytest.fixture(scope="session")
+def generative_demo(tmp_path_factory: pytest.TempPathFactory) -> CourseFolder:
+    """The demo class of the mini-project `generative`, graded once for all tests: some three minutes."""
+    return graded_demo(tmp_path_factory.mktemp("demo") / "course-folder", "generative")
 
 
 @pytest.fixture(scope="session")

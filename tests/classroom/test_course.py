@@ -155,6 +155,24 @@ def test_the_points_of_the_parts_add_up(tmp_path):
         read_project(path)
 
 
+@pytest.mark.parametrize(
+    ("line", "minutes"), [("minutes: 20", 20), ("hours: 6.5", 390), ("hours: null", None), ("withheld: []", None)]
+)
+def test_the_time_that_a_student_needs(tmp_path, line, minutes):
+    path = tmp_path / "project.yml"
+    path.write_text(PROJECT.replace("minutes: 20", line))
+    assert read_project(path).minutes == minutes
+
+
+def test_withheld_names_are_read_and_checked(tmp_path):
+    path = tmp_path / "project.yml"
+    path.write_text(PROJECT + "withheld: [deeppractice.generative:fit_gan]\n")
+    assert read_project(path).withheld == ("deeppractice.generative:fit_gan",)
+    path.write_text(PROJECT + "withheld: [fit_gan]\n")
+    with pytest.raises(ClassroomError, match=r"line 8: withheld.0: expected a name such as deep.*, got 'fit_gan'"):
+        read_project(path)
+
+
 def test_this_course_and_its_projects_are_valid():
     course = read_course(ROOT / "course.yml")
     for name in course.due:

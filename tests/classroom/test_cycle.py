@@ -110,3 +110,11 @@ def test_imports_have_more_time_than_answers(demo_course, monkeypatch):
     seconds = {cell.id: folder.app.config.Execute.timeout_func(cell) for cell in notebook.cells}
     assert {cell for cell, limit in seconds.items() if limit == SETUP_SECONDS} == {"parameters", "setup"}
     assert seconds["standardise"] == seconds["standardise-tests"] == seconds["result"] == 10
+
+
+def test_grading_sets_its_parameters_in_the_locked_cell(demo_course):
+    for student in GRADES:
+        path = demo_course.root / "_build/demo/autograded" / student / "checkpoint-01/checkpoint-01.ipynb"
+        cells = {cell.id: cell.source for cell in read(str(path), as_version=4).cells}
+        assert cells["parameters"].splitlines()[0].startswith("splits = 20")
+        assert cells["parameters"].splitlines()[-1] == "splits = 10"
