@@ -43,7 +43,7 @@ def demo(folder: Folder, projects: list[str], say: Callable[[str], None], *, tim
         report[project] = sorted(rows, key=lambda row: list(members).index(row["student"]))  # as the bank lists them
     written = export(folder, None, say)
     for project, rows in report.items():
-        say("")
+        say(f"\n{project}")
         for line in table(rows, extra="kind"):
             say(line)
         pages = folder.path("feedback", project, "STUDENT") / "*.html"

@@ -1,12 +1,15 @@
 """What comes after grading: `classroom feedback`, `export` and `status`, all read from nbgrader's gradebook."""
 
 import os
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 from classroom.errors import ClassroomError
 from classroom.folder import Folder
 from classroom.results import GRADED, REFUSED, digest, read_record, write_record
+
+MOST_NAMED_PARTS = 6
 
 
 def grades(folder: Folder, project: str) -> dict[str, dict]:
@@ -138,9 +141,14 @@ def overview(folder: Folder, project: str) -> list[dict]:
 
 
 def table(rows: list[dict], extra: str | None = None) -> list[str]:
-    """The records as lines of text; `extra` names one more field to show after the student."""
+    """The records as lines of text; `extra` names one more field to show after the student.
+
+    Many parts have numbers for heads, so that a line fits a screen; a line below says what they are.
+    """
     parts = list(dict.fromkeys(cell for row in rows for cell in row["parts"] or {}))
-    heads = ["student", *([extra] if extra else []), "outcome", *parts, "total", "of", "note"]
+    numbered = len(parts) > MOST_NAMED_PARTS
+    names = [str(number) for number, _ in enumerate(parts, 1)] if numbered else parts
+    heads = ["student", *([extra] if extra else []), "outcome", *names, "total", "of", "note"]
     lines = [heads]
     for row in rows:
         points = [_number((row["parts"] or {}).get(cell), "waits" if row["parts"] else "-") for cell in parts]
@@ -152,7 +160,11 @@ def table(rows: list[dict], extra: str | None = None) -> list[str]:
     def cell(i: int, text: str) -> str:
         return text.rjust(widths[i]) if first_number <= i < len(heads) - 1 else text.ljust(widths[i])
 
-    return ["  ".join(cell(i, text) for i, text in enumerate(line)).rstrip() for line in lines]
+    shown = ["  ".join(cell(i, text) for i, text in enumerate(line)).rstrip() for line in lines]
+    if numbered:
+        legend = "parts: " + ", ".join(f"{name} {part}" for name, part in zip(names, parts, strict=True))
+        shown += textwrap.wrap(legend, 110, subsequent_indent="       ", break_on_hyphens=False)
+    return shown
 
 
 def _number(value: float | None, otherwise: str) -> str:

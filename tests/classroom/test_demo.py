@@ -36,7 +36,6 @@ GRADES = {
 }
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("student", GRADES)
 def test_the_grade_of(student, generative_demo):
     row = next(r for r in generative_demo.first["projects"]["generative"] if r["student"] == student)
@@ -70,7 +69,6 @@ def test_a_helper_for_a_cell_that_is_not_there_is_named():
         submission(RELEASE, SOURCE, {}, {"vea": "x = 1"})
 
 
-@pytest.mark.full
 def test_the_committed_release_is_what_nbgrader_makes(generative_demo):
     made = generative_demo.root / "_build/demo/release/generative"
     assert [path.name for path in made.rglob("*") if path.is_file()] == [RELEASE.name]
