@@ -162,8 +162,12 @@ def table(rows: list[dict], extra: str | None = None) -> list[str]:
 
     shown = ["  ".join(cell(i, text) for i, text in enumerate(line)).rstrip() for line in lines]
     if numbered:
-        legend = "parts: " + ", ".join(f"{name} {part}" for name, part in zip(names, parts, strict=True))
-        shown += textwrap.wrap(legend, 110, subsequent_indent="       ", break_on_hyphens=False)
+        # A no-break space keeps each number with its name.
+        legend = "parts: " + ", ".join(
+            f"{name}\N{NO-BREAK SPACE}{part}" for name, part in zip(names, parts, strict=True)
+        )
+        wrapped = textwrap.wrap(legend, 110, subsequent_indent="       ", break_on_hyphens=False)
+        shown += [line.replace("\N{NO-BREAK SPACE}", " ") for line in wrapped]
     return shown
 
 

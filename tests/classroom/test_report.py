@@ -31,4 +31,5 @@ def test_many_parts_stand_under_numbers_that_a_legend_explains():
     assert line.split() == ["ada", "graded", "waits", *["2"] * 13, "26", "28"]
     assert " ".join(" ".join(legend).split()).startswith("parts: 1 part-a-tests, 2 part-b-tests,")
     assert "14 part-n-tests" in legend[-1]
+    assert all(line.endswith("-tests,") for line in legend[:-1]), "no number without its name"
     assert max(map(len, [head, line, *legend])) <= 110
