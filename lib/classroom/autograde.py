@@ -45,6 +45,8 @@ def autograde(
     Returns:
         For each student the record of the outcome, under `submissions`.
     """
+    from classroom.parameters import set_parameters
+
     folder.require_released(project)
     everybody = folder.students(project)
     for student in students or []:
@@ -52,8 +54,8 @@ def autograde(
             raise ClassroomError(f"no submission of {student!r} for {project}{near_miss(student, everybody)}")
     chosen = [student for student in everybody if not students or student in students]
     set_timeout(folder, project, timeout)
-    set_parameters(folder, project)
-    release = _grader_digest(folder, project)
+    parameters = set_parameters(folder, project)
+    release = _grader_digest(folder, project, parameters)
     outcomes = {}
     for number, student in enumerate(chosen, 1):
         where = folder.record("result", project, student)
@@ -86,11 +88,12 @@ def _final(folder: Folder, project: str, student: str, record: dict) -> bool:
     return record["outcome"] in (REFUSED, STUDENT_ERROR)
 
 
-def _grader_digest(folder: Folder, project: str) -> str:
-    """What a submission is graded with: the release, and the file that the test cells stand on."""
+def _grader_digest(folder: Folder, project: str, parameters: dict) -> str:
+    """What a submission is graded with: the release, its parameters, and the file that the test cells stand on."""
     package = importlib.util.find_spec("deeppractice")
     checks = [] if package is None else [Path(package.origin).with_name("checks.py")]
     released = read_record(folder.record("release", project))["source"]
+    released += f" {parameters}" if parameters else ""
     return digest(checks, checks[0].parent, released) if checks else released
 
 
@@ -119,19 +122,6 @@ def set_timeout(folder: Folder, project: str, timeout: int | None) -> None:
         return max(timeout, SETUP_SECONDS) if first else timeout
 
     folder.app.config.Execute.timeout_func = seconds
-
-
-def set_parameters(folder: Folder, project: str) -> None:
-    """Grade with the parameters of project.yml, in the release's locked cell tagged `parameters`."""
-    import nbformat
-
-    described = folder.project(project)
-    config = folder.app.config.SetParameters
-    config.values, config.cell = {} if described is None else described.parameters, ""
-    for path in folder.path("release", project).glob("*.ipynb"):
-        for cell in nbformat.read(path, as_version=4).cells:
-            if "parameters" in cell.metadata.get("tags", []):
-                config.cell = cell.metadata["nbgrader"]["grade_id"]
 
 
 def _cells_before_the_first_answer(folder: Folder, project: str) -> set[str]:

@@ -1,7 +1,8 @@
 """Generative models and how to judge them: VAE, GAN, diffusion, and a distribution of which everything is known."""
 
 from deeppractice.generative.diffusion import Denoiser, Diffusion
-from deeppractice.generative.gan import GAN, GANHistory, critic_loss, fit_gan, generator_loss, gradient_penalty
+from deeppractice.generative.gan import GAN, critic_loss, generator_loss, gradient_penalty
+from deeppractice.generative.gan_training import GANHistory, fit_gan
 from deeppractice.generative.measures import (
     TwoSampleTest,
     memorisation,
