@@ -70,8 +70,10 @@ def test_without_root_a_missing_package_is_named_with_the_line_to_type(clone):
     command += ["bash", str(clone / ".ci/install"), "test"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert result.returncode != 0
-    assert "this machine needs chromium. Type this, then run make again:" in result.stderr
-    assert "sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends chromium'" in result.stderr
+    assert "this machine needs bubblewrap chromium" in result.stderr
+    assert ". Type this, then run make again:" in result.stderr
+    line = "sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends bubblewrap chromium"
+    assert line in result.stderr
     assert not (clone / ".venv").exists()
 
 
