@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 
 from classroom.course import read_course
-from classroom.late import due_date_hook
+from classroom.gradebook import normal_url
+from classroom.late import after_converting, before_converting
 
 ROOT = Path(__file__).resolve().parent
 CLASS = os.environ.get("CLASSROOM_DIR", "course")  # relative to this file's folder
@@ -24,7 +25,9 @@ c.CourseDirectory.release_directory = "assignments" if CLASS == "course" else f"
 c.CourseDirectory.submitted_directory = f"{CLASS}/submitted"
 c.CourseDirectory.autograded_directory = f"{CLASS}/autograded"
 c.CourseDirectory.feedback_directory = f"{CLASS}/feedback"
-c.CourseDirectory.db_url = f"sqlite:///{ROOT / CLASS / 'gradebook.db'}"
+# The database that course.yml names belongs to the real class; any other class has a file of its own.
+IN_A_FILE = f"sqlite:///{ROOT / CLASS / 'gradebook.db'}"
+c.CourseDirectory.db_url = normal_url(course.gradebook) if course.gradebook and CLASS == "course" else IN_A_FILE
 # What stands beside a source notebook and is not the student's.
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", "project.yml", "demo.yml"]
 
@@ -44,7 +47,8 @@ c.GenerateFeedback.preprocessors = [
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
 
-c.BaseConverter.pre_convert_hook = due_date_hook(course, c.CourseDirectory.db_url)
+c.BaseConverter.pre_convert_hook = before_converting(course, c.CourseDirectory.db_url)
+c.BaseConverter.post_convert_hook = after_converting(course, c.CourseDirectory.db_url)
 c.AssignLatePenalties.plugin_class = "classroom.late.LateRule"
 c.LateRule.grace_minutes = course.late.grace_minutes
 c.LateRule.percent_per_day = course.late.percent_per_day

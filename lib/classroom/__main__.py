@@ -2,6 +2,7 @@
 
 import sys
 
-from classroom.cli import main
+if __name__ == "__main__":  # a worker's process imports this file too, under another name
+    from classroom.cli import main
 
-sys.exit(main())
+    sys.exit(main())

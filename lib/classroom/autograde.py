@@ -1,29 +1,51 @@
-"""`classroom autograde`: nbgrader's autograder, one submission at a time, each in a process of its own.
+"""`classroom autograde`: what stands under submitted/ is checked, rebuilt, run in the sandbox, and written down.
 
-This is stock grading with a time limit: **the students' code runs as you**, with your files and your network within its
-reach. Grade in this way what you would also run by hand; a sandbox comes with a later version of the course.
+    submitted/ → intake's checks → rebuilt from the release → job → worker → outcome → result file → gradebook
 
-A submission that ends its process, hangs, or is no notebook at all costs the others nothing: each gets a result file
-with its outcome, and the batch goes on.
+This process is the only one that writes. It hands a few jobs out at a time and merges outcomes as they come back, so
+memory does not grow with the class, and whatever interrupts it, the same command goes on.
+
+A submission is graded again when it has changed, or what it is graded with: the release's cells with their hidden
+tests, grading's parameters, the files that come along, and `deeppractice.checks`. New limits and new versions of
+Python's packages do not touch grades that stand; `--force` does.
 """
 
+import base64
+import hashlib
 import importlib.util
-import json
 import os
-import re
-import signal
-import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from classroom.collect import TIMESTAMP, RefusedError, parse_time, read_regular
-from classroom.errors import ClassroomError, near_miss
+from classroom.engine import Engine
+from classroom.errors import ClassroomError, RefusedError, near_miss
 from classroom.folder import Folder
-from classroom.results import FAILED, GRADED, REFUSED, STUDENT_ERROR, digest, read_record, write_record
+from classroom.progress import Progress
+from classroom.results import (
+    FAILED,
+    GRADED,
+    REFUSED,
+    STUDENT_ERROR,
+    compose,
+    digest,
+    read_result,
+    without_run,
+    write_result,
+)
 
-SETUP_SECONDS = 120  # for imports, which take long on a cold or busy machine and are not the student's
-_KERNEL_ENDED = ("DeadKernelError", "UnresponsiveKernelError")
+FAILURES_FIRST = 5  # without a single outcome: then it is not the submissions
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line says; None: as project.yml, course.yml or the defaults have it."""
+
+    seconds: float | None = None  # of a submission in all
+    cell_seconds: float | None = None
+    memory_mb: int | None = None
+    start: str = "warm"  # or cold, insecure
+    force: bool = False  # grade again what has not changed
 
 
 def autograde(
@@ -31,263 +53,260 @@ def autograde(
     project: str,
     say: Callable[[str], None],
     *,
+    engine: Engine,
     students: list[str] | None = None,
-    timeout: int | None = None,
-    force: bool = False,
+    wishes: Wishes | None = None,
 ) -> dict:
     """Grade every submission that changed since it was last graded, or whose release did.
 
     Args:
+        engine: runs the jobs; it may still be starting.
         students: only these; all by default.
-        timeout: seconds a cell; by default that of project.yml, else nbgrader_config.py's.
-        force: grade again what has not changed.
 
     Returns:
-        For each student the record of the outcome, under `submissions`.
-    """
-    from classroom.parameters import set_parameters
+        `submissions`: for each student `outcome`, `note`, `seconds` and `again`, whether it was graded now. `limits`.
 
+    Raises:
+        ClassroomError: an unknown student, a project that was not released, a sandbox or a scheduler that is missing.
+    """
+    wishes = wishes or Wishes()
     folder.require_released(project)
     everybody = folder.students(project)
     for student in students or []:
         if student not in everybody:
             raise ClassroomError(f"no submission of {student!r} for {project}{near_miss(student, everybody)}")
     chosen = [student for student in everybody if not students or student in students]
-    set_timeout(folder, project, timeout)
-    parameters = set_parameters(folder, project)
-    release = _grader_digest(folder, project, parameters)
-    outcomes = {}
-    for number, student in enumerate(chosen, 1):
-        where = folder.record("result", project, student)
-        place = folder.path("submitted", project, student)
-        submission = _submission_digest(place)
-        record = read_record(where)
-        same = record.get("submission") == submission and record.get("release") == release
-        if same and not force and _final(folder, project, student, record):
-            outcomes[student] = {**record, "again": False}
-            continue
-        began = time.monotonic()
-        outcome, note = _grade(folder, project, student)
-        seconds = round(time.monotonic() - began, 1)
-        record = {"student": student, "project": project, "submission": submission, "release": release}
-        record |= {"outcome": outcome, "note": note, "seconds": seconds}
-        write_record(where, record)
-        outcomes[student] = {**record, "again": True}
-        say(f"[{number}/{len(chosen)}] {student}: {outcome}{f' ({note})' if note else ''}, {seconds:.1f} s")
-    again = sum(record["again"] for record in outcomes.values())
-    kinds = [record["outcome"] for record in outcomes.values()]
+    if wishes.start != "insecure" and engine.address is None:
+        from classroom.sandbox.doctor import quick_check
+
+        quick_check()  # whether there is a sandbox at all; each worker tries its layers before its first job
+    from classroom.writer import Writer
+
+    with Writer(folder, project, say) as writer, Progress(len(chosen), project, say) as progress:
+        writer.catch_up()
+        batch = _Batch(folder, project, wishes, writer, progress, elsewhere=engine.address is not None)
+        for work, outcome in engine.outcomes(batch.jobs(chosen)):
+            batch.take(work, outcome)
+    done = {student: batch.done[student] for student in chosen}
+    kinds = [record["outcome"] for record in done.values()]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
+    again = sum(record["again"] for record in done.values())
     say(f"{project}: {len(chosen)} submissions, {again} graded now" + (f"; in all {counts}" if counts else ""))
-    return {"submissions": outcomes}
+    if batch.other_environment:
+        text = "were graded in another environment (Python's packages, deeppractice); --force grades them again"
+        say(f"{batch.other_environment} {text}")
+    return {"submissions": done, "limits": batch.limits.as_dict()}
 
 
-def _final(folder: Folder, project: str, student: str, record: dict) -> bool:
-    """Whether the outcome stands: not a failure of ours, and what it wrote is still there."""
-    if record["outcome"] == GRADED:
-        return folder.path("autograded", project, student).is_dir() and _in_gradebook(folder, project, student)
-    return record["outcome"] in (REFUSED, STUDENT_ERROR)
+def limits(folder: Folder, project: str, wishes: Wishes):
+    """The limits of a submission: the command line's over project.yml's over course.yml's over nbgrader's settings."""
+    from classroom.course import limits_for
+    from classroom.sandbox.policy import Limits
+
+    known = {field.name for field in fields(Limits)}
+    values = {"cell_seconds": folder.app.config.Execute.get("timeout")}
+    values |= {
+        name: value for name, value in limits_for(folder.course, folder.project(project)).items() if name in known
+    }
+    values |= {name: value for name in known if (value := getattr(wishes, name, None)) is not None}
+    return Limits(**{name: value for name, value in values.items() if value is not None})
 
 
-def _grader_digest(folder: Folder, project: str, parameters: dict) -> str:
-    """What a submission is graded with: the release, its parameters, and the file that the test cells stand on."""
-    package = importlib.util.find_spec("deeppractice")
-    checks = [] if package is None else [Path(package.origin).with_name("checks.py")]
-    released = read_record(folder.record("release", project))["source"]
-    released += f" {parameters}" if parameters else ""
-    return digest(checks, checks[0].parent, released) if checks else released
+@dataclass
+class _Work:
+    """What stays here of a job that is under way."""
+
+    student: str
+    submission: str
+    rebuilt: dict
+    notes: list[str]
+    timestamp: str | None
 
 
-def _in_gradebook(folder: Folder, project: str, student: str) -> bool:
-    from nbgrader.api import MissingEntry
+class _Batch:
+    """Makes jobs of submissions, and result files of outcomes."""
 
-    with folder.gradebook() as gradebook:
-        try:
-            gradebook.find_submission(project, student)
-        except MissingEntry:
+    def __init__(
+        self, folder: Folder, project: str, wishes: Wishes, writer, progress: Progress, *, elsewhere: bool
+    ) -> None:
+        from classroom.intake import expected_files
+        from classroom.job import environment_hash
+        from classroom.rebuild import master
+
+        self.folder, self.project, self.wishes = folder, project, wishes
+        self.writer, self.progress = writer, progress
+        self.elsewhere = elsewhere  # on other machines, whose environment may be another
+        self.limits = limits(folder, project, wishes)
+        self.masters = master(folder, project)
+        self.expected = expected_files(folder, project)
+        self.files = _files(folder, project, self.expected)
+        self.environment = environment_hash()
+        self.grader = grader_digest(self.masters, self.files)
+        self.start, self.kernel = _start(self.masters, wishes.start)
+        self.done: dict[str, dict] = {}
+        self.other_environment = 0  # graded in another environment, and standing
+        self._failures, self._any_ran = 0, False
+
+    def jobs(self, students: list[str]) -> Iterator[tuple[_Work, dict]]:
+        """The jobs of those whose grade does not stand; the others are settled on the way."""
+        for number, student in enumerate(students):
+            place = self.folder.path("submitted", self.project, student)
+            submission = submission_digest(place)
+            if not self.wishes.force and self._stands(student, submission):
+                continue
+            work = _Work(student, submission, {}, [], None)
+            try:
+                notebooks = self._rebuild(place, work)
+            except RefusedError as reason:
+                self._write(without_run(REFUSED, str(reason), **self._who(work)))
+                continue
+            yield work, self._job(number, notebooks)
+
+    def _job(self, number: int, notebooks: dict) -> dict:
+        return {
+            "number": number,
+            "notebooks": notebooks,
+            "files": self.files,
+            "limits": self.limits.as_dict(),
+            "start": self.start,
+            "kernel": self.kernel,
+            "environment": self.environment if self.elsewhere else None,
+        }
+
+    def take(self, work: _Work, outcome: dict) -> None:
+        """Write down what came of a job.
+
+        Raises:
+            ClassroomError: when one submission after the other fails through no fault of its own.
+        """
+        record = compose(
+            outcome,
+            work.rebuilt,
+            **self._who(work),
+            attempts=outcome.get("tries", 1),
+            notes=work.notes,
+            ignore_stderr=self.folder.app.config.IgnorePattern.get("pattern", ""),
+        )
+        self._write(record)
+        self._failures += record["outcome"] == FAILED
+        self._any_ran = self._any_ran or record["outcome"] != FAILED
+        if self._failures >= FAILURES_FIRST and not self._any_ran:
+            raise ClassroomError(
+                f"no submission can be run: {record['note']}; nothing was scored, and the same command tries again "
+                "(`classroom doctor` shows what this machine lacks)"
+            )
+
+    def _who(self, work: _Work) -> dict:
+        return {
+            "student": work.student,
+            "project": self.project,
+            "submission": work.submission,
+            "grader": self.grader,
+            "timestamp": work.timestamp,
+        }
+
+    def _stands(self, student: str, submission: str) -> bool:
+        """Whether there is an outcome of just this; then it is the student's line in the report."""
+        head = read_result(self.folder.record("result", self.project, student), head=True)
+        if head.get("outcome") not in (GRADED, REFUSED, STUDENT_ERROR):
             return False
+        if (head["submission"], head["grader"]) != (submission, self.grader):
+            return False
+        self.other_environment += head["outcome"] == GRADED and head.get("environment") != self.environment
+        self._report(head, again=False)
         return True
 
+    def _rebuild(self, place: Path, work: _Work) -> dict:
+        """The notebooks to be run.
 
-def set_timeout(folder: Folder, project: str, timeout: int | None) -> None:
-    """Set the seconds that each cell may take; the cells before the first answer have at least SETUP_SECONDS."""
-    described = folder.project(project)
-    if timeout is None and described is not None:
-        timeout = described.cell_seconds
-    if timeout is None:
-        timeout = folder.app.config.Execute.get("timeout", 30)  # nbgrader's own default
-    before = _cells_before_the_first_answer(folder, project)
+        Raises:
+            RefusedError: if the submission is not one that can be graded.
+        """
+        from classroom.intake import TIMESTAMP, parse_time, read_submission
+        from classroom.notebooks import read_notebook
+        from classroom.rebuild import rebuild
 
-    def seconds(cell) -> int:
-        first = cell.metadata.get("nbgrader", {}).get("grade_id") in before
-        return max(timeout, SETUP_SECONDS) if first else timeout
+        try:
+            files, notes, refusals = read_submission(place, self.expected)
+        except OSError as error:  # a link instead of a folder, or one that only others may read
+            raise RefusedError(f"the submission's folder cannot be read: {(error.strerror or '').lower()}") from None
+        work.notes += notes + [f"not taken: {name}: {reason}" if name else reason for name, reason in refusals]
+        if TIMESTAMP in files:
+            work.timestamp = str(parse_time(files[TIMESTAMP].decode("utf-8", "replace")))
+        made = {}
+        for name, master in self.masters.items():
+            if name not in files:
+                continue  # the others count
+            notebook, notes = read_notebook(files[name], name)
+            work.notes += notes
+            found = rebuild(master, notebook)
+            made[name] = found.notebook
+            work.rebuilt[name] = replace(found, notebook=None)
+        return made
 
-    folder.app.config.Execute.timeout_func = seconds
+    def _write(self, record: dict) -> None:
+        record = {"environment": self.environment, **record}
+        write_result(self.folder.record("result", self.project, record["student"]), record)
+        self.writer.merge(record)
+        self._report(record, again=True)
+
+    def _report(self, record: dict, *, again: bool) -> None:
+        kept = {name: record.get(name) for name in ("student", "outcome", "note", "seconds")}
+        self.done[record["student"]] = {**kept, "again": again}
+        self.progress.step(kept if again else None)
 
 
-def _cells_before_the_first_answer(folder: Folder, project: str) -> set[str]:
-    """Imports and parameters: locked cells, whose text grading restores, before anything that a student wrote."""
-    import nbformat
-
-    found = set()
-    for path in folder.path("release", project).glob("*.ipynb"):
-        for cell in nbformat.read(path, as_version=4).cells:
-            meta = cell.metadata.get("nbgrader", {})
-            if meta.get("solution"):
-                break
-            if meta.get("locked"):
-                found.add(meta["grade_id"])
-    return found
-
-
-def _submission_digest(place: Path) -> str:
+def submission_digest(place: Path) -> str:
     """The hash of what was handed in; links count by where they point, since they are not followed."""
+    from classroom.intake.files import MAX_FILE
+
+    if place.is_symlink() or place.parent.is_symlink():
+        return digest([], place, f"link {place.resolve()}")
     paths = sorted(place.rglob("*"))
-    links = [f"{path.relative_to(place)} -> {os.readlink(path)}" for path in paths if path.is_symlink()]
-    return digest((path for path in paths if path.is_file() and not path.is_symlink()), place, *links)
+    others = [f"{path.relative_to(place)} -> {os.readlink(path)}" for path in paths if path.is_symlink()]
+    regular = [path for path in paths if path.is_file() and not path.is_symlink()]
+    readable = [path for path in regular if os.access(path, os.R_OK)]
+    others += [f"unreadable {path.relative_to(place)}" for path in regular if path not in readable]
+    # What is too large to be taken is not read either: a file with a hole in it may be of any size.
+    large = {path: found for path in readable if (found := path.stat()).st_size > MAX_FILE}
+    others += [f"large {path.relative_to(place)} {found.st_size} {found.st_mtime_ns}" for path, found in large.items()]
+    return digest([path for path in readable if path not in large], place, *others)
 
 
-def _grade(folder: Folder, project: str, student: str) -> tuple[str, str]:
-    """Grade one submission; what came out, and a note in words."""
-    try:
-        _inspect(folder, project, student)
-    except RefusedError as reason:
-        with folder.gradebook() as gradebook:  # so that the export has a line for this student
-            gradebook.update_or_create_student(student)
-        return REFUSED, str(reason)
-    ended = _in_a_process_of_its_own(folder, project, student)
-    if ended is None:
-        return FAILED, f"the grading process died; its log: {folder.shown(_log_path(folder, project, student))}"
-    if ended["ok"]:
-        return GRADED, _what_happened(folder.path("autograded", project, student))
-    if any(name in ended["errors"] for name in _KERNEL_ENDED):
-        _no_points(folder, project, student)
-        return STUDENT_ERROR, "the submission ended its own kernel (memory, or an exit); no points, have a look"
-    return FAILED, ended["cause"]
-
-
-def _inspect(folder: Folder, project: str, student: str) -> None:
-    """Refuse what nbgrader could not open, before anything of it runs."""
-    import nbformat
-
-    place = folder.path("submitted", project, student)
-    expected = [path.name for path in sorted(folder.path("release", project).glob("*.ipynb"))]
-    for path in sorted(place.rglob("*")):
-        if path.is_symlink():  # nbgrader would follow it
-            raise RefusedError(f"{path.relative_to(place)} is a link, not a file")
-    for name in expected:
-        if not os.path.lexists(place / name):
-            found = [path.name for path in place.glob("*.ipynb")]
-            raise RefusedError(f"no {name}" + (f", but {', '.join(sorted(found))}" if found else ""))
-        try:
-            text = read_regular(place / name).decode("utf-8")
-            nbformat.validate(nbformat.reads(text, as_version=4))
-        except UnicodeDecodeError as error:
-            raise RefusedError(f"{name} cannot be read: byte {error.start} is not UTF-8") from None
-        except RefusedError as reason:
-            raise RefusedError(f"{name}: {reason}") from None
-        except Exception as error:  # nbformat raises KeyError and AttributeError too, on JSON that is no notebook
-            line = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-            raise RefusedError(f"{name} is not a notebook that can be read: {line}") from None
-    if (place / TIMESTAMP).exists():
-        parse_time(read_regular(place / TIMESTAMP).decode("utf-8", "replace"))
-
-
-def _in_a_process_of_its_own(folder: Folder, project: str, student: str) -> dict | None:
-    """Fork, let the child run nbgrader's autograder, and read how it ended; None if it died on the way.
-
-    The child is out of reach of the keyboard's Ctrl-C, on which nbclient would end the kernel and call that an error of
-    the submission; we get the Ctrl-C, end the child, and nothing is recorded.
-    """
-    from nbgrader.converters import Autograde  # noqa: F401  (imported before the fork, once for all)
-
-    log = _log_path(folder, project, student)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    reader, writer = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setpgid(0, 0)
-            os.close(reader)
-            _child(folder, project, student, writer, log)
-        finally:  # nothing of the parent's clean-up is the child's to do
-            os._exit(1)
-    os.close(writer)
-    try:
-        with os.fdopen(reader, "rb") as pipe:
-            said = pipe.read()
-    except BaseException:
-        _end(child)
-        raise
-    os.waitpid(child, 0)
-    return json.loads(said) if said else None
-
-
-def _child(folder: Folder, project: str, student: str, writer: int, log: Path) -> None:
-    from nbgrader.converters import Autograde, NbGraderException
-
-    from classroom.parameters import SetParameters
-
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    folder.messages.clear()
-    folder.coursedir.assignment_id, folder.coursedir.student_id = project, student
-    converter = Autograde(coursedir=folder.coursedir, parent=folder.app)
-    converter.force = True
-    converter.autograde_preprocessors = [SetParameters, *converter.autograde_preprocessors]
-    try:
-        converter.start()
-        ok = True
-    except (NbGraderException, SystemExit):
-        ok = False
-    for _, text in folder.messages.lines:
-        print(text)
-    sys.stdout.flush()
-    ended = {"ok": ok, "errors": folder.messages.errors(), "cause": "" if ok else folder.messages.cause()}
-    with os.fdopen(writer, "wb") as pipe:
-        pipe.write(json.dumps(ended).encode())
-    os._exit(0)
-
-
-def _end(child: int) -> None:
-    """End the child: on SIGTERM nbclient takes its kernel down first; then by force."""
-    os.kill(child, signal.SIGTERM)
-    for _ in range(50):
-        if os.waitpid(child, os.WNOHANG) != (0, 0):
-            return
-        time.sleep(0.1)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-
-
-def _log_path(folder: Folder, project: str, student: str) -> Path:
-    return folder.home / "logs" / project / f"{student}.log"
-
-
-def _what_happened(place: Path) -> str:
-    """The errors outside test cells, in the words of somebody who will open the notebook."""
-    import nbformat
-
-    notes = []
-    for path in sorted(place.glob("*.ipynb")):
-        for number, cell in enumerate(nbformat.read(path, as_version=4).cells, 1):
+def grader_digest(masters: dict, files: dict[str, str]) -> str:
+    """The hash of what submissions are graded with."""
+    hasher = hashlib.sha256()
+    for name, notebook in sorted(masters.items()):
+        for cell in notebook.cells:
             meta = cell.metadata.get("nbgrader", {})
-            name = meta.get("grade_id") or f"number {number}"
-            errors = [output.ename for output in cell.get("outputs", []) if output.output_type == "error"]
-            if "CellTimeoutError" in errors:
-                notes.append(f"cell {name} stopped at the time limit")
-            elif errors and not meta.get("locked"):
-                notes.append(f"{re.sub(r'[^A-Za-z0-9_.]', '', errors[0])[:40]} in cell {name}")
-    return "; ".join(dict.fromkeys(notes))
+            told = [cell.cell_type, cell.source, *(f"{key}={meta[key]}" for key in sorted(meta) if key != "checksum")]
+            for text in (name, *told):
+                hasher.update(f"{len(text)}:{text}".encode())
+    for name, content in sorted(files.items()):
+        hasher.update(f"{len(name)}:{name}{len(content)}:{content}".encode())
+    package = importlib.util.find_spec("deeppractice")
+    if package is not None:
+        hasher.update(Path(package.origin).with_name("checks.py").read_bytes())
+    return hasher.hexdigest()
 
 
-def _no_points(folder: Folder, project: str, student: str) -> None:
-    """A submission that ended its kernel has no automatic points, not even those of an earlier version."""
-    with folder.gradebook() as gradebook:
-        for notebook in gradebook.find_submission(project, student).notebooks:
-            for grade in notebook.grades:
-                grade.auto_score, grade.needs_manual_grade = 0, False
-        gradebook.db.commit()
+def _files(folder: Folder, project: str, expected: list[str]) -> dict[str, str]:
+    """What goes along with each job beside the notebooks: the instructor's own files, as in nbgrader."""
+    place = folder.path("release", project)
+    names = [name for name in expected if not name.endswith(".ipynb")]
+    return {name: base64.b64encode((place / name).read_bytes()).decode() for name in names}
+
+
+def _start(masters: dict, wish: str) -> tuple[str, str]:
+    """How to start, and the kernel's name: only Python can be kept warm."""
+    specs = [notebook.metadata.get("kernelspec", {}) for notebook in masters.values()]
+    names = {spec.get("name", "python3") for spec in specs}
+    if len(names) != 1:
+        raise ClassroomError(f"notebooks of one project with different kernels: {', '.join(sorted(names))}")
+    languages = {str(spec.get("language", "python")).lower() for spec in specs}
+    name = names.pop()
+    if languages == {"python"}:
+        return wish, name
+    if wish == "insecure":
+        raise ClassroomError(f"--insecure runs Python only, not the kernel {name}")
+    return "cold", name

@@ -1,135 +1,96 @@
-"""The command `classroom`: what an instructor types, from a release to the table of grades."""
+"""The command `classroom`: what an instructor types, from a release to the table of grades.
+
+Here is what can be typed and how a command ends; what commands do is in `classroom.commands`, which is imported late:
+a worker's process begins by importing this file too.
+"""
 
 import argparse
+import contextlib
 import json
+import signal
 import sys
 import textwrap
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from classroom.errors import ClassroomError, near_miss
-from classroom.folder import Folder
+from classroom.terminal import printable
 
 EPILOG = """\
 a class from start to end:
-  classroom release
+  classroom doctor                                  does the sandbox hold on this machine?
+  classroom release checkpoint-01
   classroom collect checkpoint-01 --from downloads/
   classroom autograde checkpoint-01
   classroom status checkpoint-01
   classroom feedback checkpoint-01
   classroom export --to grades.csv
 
+It works in any nbgrader course folder: the one with nbgrader_config.py, or one below it. Students' code runs in a
+sandbox, without network, files of yours, or the hidden tests of others; nothing is run where the sandbox is missing.
+
 Every command can be interrupted with Ctrl-C and typed again: it goes on, and does nothing twice. Exit codes: 0 every
 submission has an outcome, 1 some have none, 2 something is missing or mistyped, 130 interrupted.
-
-Grading is stock nbgrader with a time limit: it runs the students' code as you. The sandbox comes with a later version.
 """
+INTERRUPTED = 130
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; the exit code."""
     argv = sys.argv[1:] if argv is None else argv
-    parser, commands = _parser()
-    first = next((word for word in argv if not word.startswith("-")), None)
-    if first is not None and first == argv[0] and first not in commands:
-        print(f"classroom: no command {first!r}{near_miss(first, commands)}", file=sys.stderr)
+    parser, known = _parser()
+    if argv and not argv[0].startswith("-") and argv[0] not in known:
+        print(f"classroom: no command {argv[0]!r}{near_miss(argv[0], known)}", file=sys.stderr)
         return 2
     arguments = parser.parse_args(argv)
+    began = time.monotonic()
+    # jsonschema would import a grammar for international addresses, which takes longer than all else that we import,
+    # and which no schema of ours, nbformat's or nbgrader's asks for.
+    sys.modules.setdefault("rfc3987_syntax", None)
     try:
-        folder = Folder.find(arguments.course)
-        began = time.monotonic()
-        code, report = arguments.run(folder, arguments)
-        if arguments.json:
-            seconds = round(time.monotonic() - began, 1)
-            report = {"command": arguments.command, "exit": code, "seconds": seconds, **report}
-            text = json.dumps(report, indent=1, ensure_ascii=False, default=str)
-            Path(arguments.json).write_text(text + "\n", encoding="utf-8")
+        with _terminated_like_interrupted():
+            from classroom import commands
+
+            code, report = getattr(commands, arguments.command)(arguments)
+            if arguments.json:
+                seconds = round(time.monotonic() - began, 1)
+                _write_json(arguments.json, {"command": arguments.command, "exit": code, "seconds": seconds, **report})
         return code
     except ClassroomError as error:
-        print(f"classroom: {error}", file=sys.stderr)
+        print(f"classroom: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # we are ending; a second Ctrl-C would only leave a traceback
         print("\nclassroom: interrupted; what is done is kept, and the same command goes on from here", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)
+@contextlib.contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM does what Ctrl-C does: a queue or a service manager ends a command with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
-def _release(folder: Folder, arguments: argparse.Namespace) -> tuple[int, dict]:
-    from classroom.release import release
-
-    with folder.lock():
-        return 0, release(folder, _projects(folder, arguments.project), _say)
-
-
-def _collect(folder: Folder, arguments: argparse.Namespace) -> tuple[int, dict]:
-    from classroom.collect import collect
-
-    folder.require(arguments.project)
-    with folder.lock():
-        return 0, collect(folder, arguments.project, Path(arguments.source), _say)
-
-
-def _autograde(folder: Folder, arguments: argparse.Namespace) -> tuple[int, dict]:
-    from classroom.autograde import autograde
-    from classroom.results import FAILED
-
-    folder.require(arguments.project)
-    with folder.lock():
-        report = autograde(
-            folder,
-            arguments.project,
-            _say,
-            students=arguments.student,
-            timeout=arguments.timeout,
-            force=arguments.force,
-        )
-    failed = any(record["outcome"] == FAILED for record in report["submissions"].values())
-    return int(failed), report
-
-
-def _feedback(folder: Folder, arguments: argparse.Namespace) -> tuple[int, dict]:
-    from classroom.report import feedback
-
-    folder.require(arguments.project)
-    with folder.lock():
-        report = feedback(folder, arguments.project, _say)
-    return int(bool(report["failed"])), report
-
-
-def _export(folder: Folder, arguments: argparse.Namespace) -> tuple[int, dict]:
-    from classroom.report import export
-
-    with folder.lock():
-        return 0, export(folder, Path(arguments.to) if arguments.to else None, _say)
-
-
-def _status(folder: Folder, arguments: argparse.Namespace) -> tuple[int, dict]:
-    from classroom.report import status
-
-    with folder.lock():  # it brings the late penalties up to date
-        return 0, status(folder, arguments.project, _say)
-
-
-def _demo(folder: Folder, arguments: argparse.Namespace) -> tuple[int, dict]:
-    from classroom.demo import demo
-
-    if arguments.course is None:
-        folder = Folder(folder.root, "_build/demo")
-    with folder.lock():
-        return 0, demo(folder, _projects(folder, arguments.project), _say, timeout=arguments.timeout)
-
-
-def _projects(folder: Folder, project: str | None) -> list[str]:
-    return [folder.require(project)] if project else folder.projects()
-
-
-def _seconds(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number of seconds, 1 or more, got {text!r}")
-    return int(text)
+def _write_json(name: str, report: dict) -> None:
+    text = json.dumps(report, indent=1, ensure_ascii=False, default=str) + "\n"
+    try:
+        Path(name).write_text(text, encoding="utf-8", errors="backslashreplace")  # of a lone surrogate that is JSON
+    except OSError as error:
+        raise ClassroomError(f"--json {name}: {(error.strerror or str(error)).lower()}") from None
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -139,6 +100,22 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=26, width=100)
 
 
+def _number(text: str) -> int:
+    if not text.isdigit() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got {text!r}")
+    return seconds
+
+
 def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     parser = argparse.ArgumentParser(
         prog="classroom",
@@ -146,67 +123,152 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         epilog=EPILOG,
         formatter_class=_Help,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    words = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run, help: str, example: str, more: str = "") -> argparse.ArgumentParser:
-        made = commands.add_parser(
+    def command(name: str, help: str, *examples: str, more: str = "") -> argparse.ArgumentParser:
+        made = words.add_parser(
             name,
             help=help,
             description=textwrap.fill(f"{help[0].upper()}{help[1:]}. {more}", 100),
-            epilog=f"example:\n  {example}",
+            epilog="\n  ".join(["examples:" if len(examples) > 1 else "example:", *examples]),
             formatter_class=_Help,
         )
-        made.set_defaults(run=run)
         made.add_argument("--course", metavar="DIR", help="the class to work in (default: course, or CLASSROOM_DIR)")
         made.add_argument("--json", metavar="FILE", help="write what was done as JSON")
         return made
 
-    made = command("release", _release, "make the students' version of projects", "classroom release checkpoint-01")
+    made = command("release", "make the students' version of projects", "classroom release checkpoint-01")
     made.add_argument("project", nargs="?", metavar="PROJECT", help="one project (default: all of course.yml)")
 
     made = command(
         "collect",
-        _collect,
-        "take submissions from a folder",
-        "classroom collect checkpoint-01 --from downloads/",
-        "Expected is DIR/STUDENT/NAME.ipynb with a timestamp.txt. What is not taken is listed with the reason.",
+        "take submissions in",
+        "classroom collect checkpoint-01                               from nbgrader's exchange",
+        "classroom collect checkpoint-01 --from downloads/             a folder for each student",
+        "classroom collect checkpoint-01 --from 'Moodle download.zip' --pattern moodle",
+        more="Nothing of them is run. What is not taken is listed with the reason, and nothing is lost.",
     )
     made.add_argument("project", metavar="PROJECT")
+    made.add_argument("--from", dest="source", metavar="PATH", help="a folder, zip or tar (default: the exchange)")
     made.add_argument(
-        "--from", dest="source", metavar="DIR", required=True, help="the folder that holds a folder for each student"
+        "--pattern", metavar="P", help="how names are read: nbgrader, exchange, moodle, canvas, or a regex"
     )
+    made.add_argument("--take-late", action="append", default=[], metavar="ID", help="let a late submission count")
 
     made = command(
         "autograde",
-        _autograde,
         "run the tests on what was collected",
-        "classroom autograde checkpoint-01 --student demo-late --timeout 20",
-        "This runs the students' code as you; the sandbox comes with a later version.",
+        "classroom autograde checkpoint-01",
+        "classroom autograde checkpoint-01 --student demo-late --force --cell-timeout 120",
+        "classroom autograde checkpoint-01 --scheduler tls://scheduler.example.org:8786 "
+        "--tls-ca ca.pem --tls-cert me.pem --tls-key me.key",
+        more="In the sandbox, several at a time. What has not changed since it was graded stands as it is.",
     )
     made.add_argument("project", metavar="PROJECT")
     made.add_argument("--student", action="append", metavar="ID", help="only this one; may be repeated")
-    made.add_argument("--timeout", type=_seconds, metavar="S", help="seconds for each cell (default: project.yml's)")
     made.add_argument("--force", action="store_true", help="also what has not changed since it was graded")
+    _add_engine(made)
 
-    made = command("feedback", _feedback, "make each student's page of feedback", "classroom feedback checkpoint-01")
+    made = command(
+        "regrade",
+        "grade one submission again, with a reason that is logged",
+        "classroom regrade demo-late checkpoint-01 --reason 'test 3 was wrong'",
+        more="Who did it, when and why, and the grade before and after, stand in log.jsonl in the class's folder.",
+    )
+    made.add_argument("student", metavar="STUDENT")
+    made.add_argument("project", metavar="PROJECT")
+    made.add_argument("--reason", metavar="TEXT", required=True, help="why")
+    _add_engine(made)
+
+    made = command(
+        "feedback",
+        "make each student's page of feedback",
+        "classroom feedback checkpoint-01",
+        "classroom feedback checkpoint-01 --release",
+    )
+    made.add_argument("project", metavar="PROJECT")
+    made.add_argument("--release", action="store_true", help="also hand it out through nbgrader's exchange")
+
+    made = command("status", "show who handed in and what came out", "classroom status checkpoint-01")
     made.add_argument("project", metavar="PROJECT")
 
-    made = command("export", _export, "write the table of grades as CSV", "classroom export --to grades.csv")
+    made = command("show", "show one submission in detail", "classroom show demo-late checkpoint-01")
+    made.add_argument("student", metavar="STUDENT")
+    made.add_argument("project", metavar="PROJECT")
+
+    made = command("export", "write the table of grades as CSV", "classroom export --to grades.csv")
     made.add_argument("--to", metavar="FILE", help="where to (default: grades.csv in the class's folder)")
 
-    made = command("status", _status, "show who handed in and what came out", "classroom status checkpoint-01")
+    made = command(
+        "amend",
+        "mend a release in mid-term",
+        "classroom amend checkpoint-01",
+        more="After a change in the source: old submissions are graded against it, and who is affected is listed.",
+    )
     made.add_argument("project", metavar="PROJECT")
+    _add_engine(made)
+
+    made = command(
+        "forget",
+        "remove a person from gradebook, files and reports",
+        "classroom forget demo-late --dry-run",
+        "classroom forget demo-late --yes",
+        "classroom forget --expired                   everybody, once the days of course.yml have passed",
+    )
+    made.add_argument("student", nargs="?", metavar="STUDENT")
+    made.add_argument("--expired", action="store_true", help="everybody, where retention in course.yml says it is time")
+    made.add_argument("--dry-run", action="store_true", help="only say what would go")
+    made.add_argument("--yes", action="store_true", help="do not ask")
+
+    made = command(
+        "doctor",
+        "show which layers of the sandbox hold on this machine",
+        "classroom doctor",
+        "classroom doctor --kernelspec sandboxed",
+        more="Each is tried by breaking it.",
+    )
+    made.add_argument("--kernelspec", metavar="NAME", help="write a Jupyter kernel that runs in the sandbox")
+
+    made = command(
+        "simulate",
+        "make a synthetic class for trying out",
+        "classroom simulate checkpoint-01 --students 200",
+        "classroom simulate checkpoint-01 --students 40 --only right --only wrong",
+        more="Right, partial, wrong, odd and hostile submissions, as a folder for `classroom collect --from`.",
+    )
+    made.add_argument("project", metavar="PROJECT")
+    made.add_argument("--students", type=_number, metavar="N", required=True, help="how many")
+    made.add_argument("--seed", type=int, default=0, metavar="N", help="another number makes another class")
+    made.add_argument("--to", metavar="DIR", help="where to (default: inbound-simulated/PROJECT in the class's folder)")
+    made.add_argument("--only", action="append", metavar="GROUP", help="right, partial, wrong, odd or hostile")
 
     made = command(
         "demo",
-        _demo,
         "take a made-up class through the whole cycle",
         "classroom demo",
-        "It lives in _build/demo, with a gradebook of its own.",
+        more="It lives in _build/demo, with a gradebook of its own.",
     )
     made.add_argument("project", nargs="?", metavar="PROJECT", help="one project (default: all that have a demo class)")
-    made.add_argument("--timeout", type=_seconds, metavar="S", help="seconds for each cell (default: 10)")
-    return parser, list(commands.choices)
+    _add_engine(made)
+    return parser, list(words.choices)
+
+
+def _add_engine(made: argparse.ArgumentParser) -> None:
+    """The options of every command that runs submissions."""
+    limits = made.add_argument_group("limits of a submission (default: project.yml's, course.yml's)")
+    limits.add_argument("--timeout", type=_seconds, metavar="S", help="seconds in all (20 minutes)")
+    limits.add_argument("--cell-timeout", type=_seconds, metavar="S", help="seconds for each cell (60)")
+    limits.add_argument("--memory", type=_number, metavar="MB", help="memory of all its processes (4096)")
+    where = made.add_argument_group("where it runs")
+    where.add_argument("--jobs", type=_number, metavar="N", help="how many at a time (default: one a processor)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler; outside this machine tls://…")
+    for what, of in (("ca", "authority that signed both certificates"), ("cert", "certificate"), ("key", "key")):
+        where.add_argument(f"--tls-{what}", metavar="FILE", help=f"the {of} (default: Dask's settings)")
+    how = where.add_mutually_exclusive_group()
+    how.add_argument("--cold", action="store_true", help="a Jupyter kernel for each, for other environments: slower")
+    how.add_argument(
+        "--insecure", action="store_true", help="WITHOUT sandbox: students' code runs as you, with all yours"
+    )
 
 
 if __name__ == "__main__":

@@ -5,16 +5,18 @@ gradebook of its own, and nothing there is anybody's data.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import nbformat
 import yaml
 
-from classroom.autograde import autograde
-from classroom.collect import TIMESTAMP, collect
+from classroom.autograde import Wishes, autograde
+from classroom.engine import Engine
 from classroom.errors import ClassroomError, near_miss
 from classroom.folder import Folder
+from classroom.intake import TIMESTAMP, collect
 from classroom.release import release
 from classroom.report import export, feedback, overview, table
 from classroom.results import write_atomically
@@ -24,8 +26,25 @@ CELL_SECONDS = 20  # one submission a project never ends; a real class has the l
 SOLUTION = "solution"  # in a bank: the answer of the source notebook
 
 
-def demo(folder: Folder, projects: list[str], say: Callable[[str], None], *, timeout: int | None = None) -> dict:
-    """Take the demo class of each project through the whole cycle; what is done already is not done again."""
+def demo(
+    folder: Folder,
+    projects: list[str],
+    say: Callable[[str], None],
+    *,
+    engine: Engine,
+    wishes: Wishes | None = None,
+) -> dict:
+    """Take the demo class of each project through the whole cycle; what is done already is not done again.
+
+    Args:
+        engine: runs the submissions.
+        wishes: limits, and how they are started.
+
+    Raises:
+        ClassroomError: if no project has a demo class.
+    """
+    wishes = wishes or Wishes()
+    wishes = replace(wishes, cell_seconds=wishes.cell_seconds or CELL_SECONDS)
     with_bank = [name for name in projects if (folder.path("source", name) / BANK).exists()]
     if not with_bank:
         names = ", ".join(projects)
@@ -35,7 +54,7 @@ def demo(folder: Folder, projects: list[str], say: Callable[[str], None], *, tim
     for project in with_bank:
         members = write_inbound(folder, project)
         collect(folder, project, inbound(folder, project), say)
-        autograde(folder, project, say, timeout=timeout or CELL_SECONDS)
+        autograde(folder, project, say, engine=engine, wishes=wishes)
         feedback(folder, project, say)
         rows = overview(folder, project)
         for row in rows:

@@ -8,6 +8,10 @@ class ClassroomError(Exception):
     """Something is missing or wrong; the message says what, and what to do. The exit code is 2."""
 
 
+class RefusedError(Exception):
+    """A file or a submission that is not taken; the message is the reason, for the student too."""
+
+
 def near_miss(wanted: str, known: Iterable[str]) -> str:
     """`; did you mean x?` where something known is spelled like it, else the list of what is known, else nothing."""
     known = sorted(known)

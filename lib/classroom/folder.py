@@ -79,10 +79,15 @@ class Folder:
         """Hold the class while writing to it; a second command that writes is told so instead of mixing in.
 
         Raises:
-            ClassroomError: if somebody holds it.
+            ClassroomError: if somebody holds it, or the folder cannot be written to.
         """
-        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(self.home / ".lock", "w") as file:
+        try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = open(self.home / ".lock", "w")  # noqa: SIM115  (closed below)
+        except OSError as error:
+            where = self.shown(self.home)
+            raise ClassroomError(f"cannot write in {where}: {(error.strerror or str(error)).lower()}") from None
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -123,9 +128,9 @@ class Folder:
 
     def gradebook(self):
         """nbgrader's gradebook; use it in a `with` statement."""
-        from nbgrader.api import Gradebook
+        from classroom.gradebook import open_gradebook
 
-        return Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+        return open_gradebook(self.coursedir.db_url, self.coursedir.course_id)
 
     def path(self, step: str, project: str, student: str = ".") -> Path:
         """Where a step keeps a project: `step` is source, release, submitted, autograded or feedback."""
@@ -137,7 +142,9 @@ class Folder:
         top = self.path("submitted", ".", ".")
         if not top.is_dir():
             return []
-        return sorted(place.name for place in top.iterdir() if (place / project).is_dir())
+        places = (place for place in top.iterdir() if not place.name.startswith("."))
+        # Links too, though they are not followed: they get an outcome, refused.
+        return sorted(place.name for place in places if os.path.lexists(place / project))
 
     def record(self, kind: str, project: str, student: str | None = None) -> Path:
         """The file of a result (`kind` is result, feedback or release)."""
@@ -168,11 +175,28 @@ class Folder:
         return project
 
     def require_released(self, project: str) -> str:
-        """The project's name, if it was released to this class."""
+        """The project's name, if it was released to this class, by us or by `nbgrader generate_assignment`.
+
+        Raises:
+            ClassroomError: if it was not; it says which command is missing.
+        """
         self.require(project)
-        if not self.record("release", project).exists():
+        notebooks = list(self.path("release", project).glob("*.ipynb"))
+        if not notebooks or not (self.record("release", project).exists() or self._in_gradebook(project)):
             raise ClassroomError(f"{project} has not been released to this class; first: classroom release {project}")
         return project
+
+    def has_gradebook(self) -> bool:
+        """Whether there is a gradebook already; asking it would make one."""
+        url = self.coursedir.db_url
+        return not url.startswith("sqlite:///") or os.path.exists(url.removeprefix("sqlite:///"))
+
+    def _in_gradebook(self, project: str) -> bool:
+        if not self.has_gradebook():
+            return False
+        with self.gradebook() as gradebook:
+            known = [assignment for assignment in gradebook.assignments if assignment.name == project]
+            return bool(known and known[0].notebooks)
 
     def project(self, name: str) -> Project | None:
         """What project.yml says, or None where there is none."""

@@ -1,9 +1,14 @@
-"""The late rule of course.yml as nbgrader's late-submission plugin, and the due dates in its gradebook."""
+"""The late rule of course.yml as nbgrader's late-submission plugin, and the due dates and extensions in its gradebook.
+
+nbgrader counts the seconds late from the due date plus `SubmittedAssignment.extension`, an interval. With both set
+here, the penalty, the export and formgrader agree without knowing about course.yml.
+"""
 
 import math
 from collections.abc import Callable
+from datetime import timedelta
 
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import Gradebook, MissingEntry, Student, SubmittedAssignment
 from nbgrader.plugins import BasePlugin
 from traitlets import Float, Integer
 
@@ -34,8 +39,18 @@ def days_late(seconds: float, grace_minutes: float) -> int:
     return 0 if seconds <= 60 * grace_minutes else math.ceil(seconds / _DAY)
 
 
+def extension_of(course: Course, project: str, student: str) -> timedelta | None:
+    """What course.yml adds to the due date for one student; None for nothing."""
+    due, extended = course.due.get(project), (course.extensions or {}).get(project, {}).get(student)
+    return None if due is None or extended is None else extended - due
+
+
 def set_due_dates(gradebook: Gradebook, course: Course) -> None:
-    """Write the dates of course.yml into the gradebook, for the projects that it knows."""
+    """Write the dates and extensions of course.yml into the gradebook, for the projects and submissions that it knows.
+
+    An extension that the gradebook has and course.yml has not is taken back, unless course.yml has no `extensions` at
+    all: then they are granted elsewhere.
+    """
     for name, due in course.due.items():
         try:
             assignment = gradebook.find_assignment(name)
@@ -43,15 +58,35 @@ def set_due_dates(gradebook: Gradebook, course: Course) -> None:
             continue  # not released yet; `release` sets it
         if assignment.duedate != due:
             assignment.duedate = due
-            gradebook.db.commit()
+        extended = (course.extensions or {}).get(name, {})
+        concerned = SubmittedAssignment.extension.isnot(None) | Student.id.in_(extended)
+        submissions = gradebook.db.query(SubmittedAssignment).join(Student).filter(concerned)
+        for submission in submissions.filter(SubmittedAssignment.assignment_id == assignment.id):
+            # Without a due date nbgrader cannot add to it.
+            if course.extensions is not None or due is None:
+                submission.extension = extension_of(course, name, submission.student_id)
+    gradebook.db.commit()
 
 
-def due_date_hook(course: Course, db_url: str) -> Callable[..., None]:
-    """A hook that keeps the dates right when nbgrader's own commands are used instead of ours."""
+def before_converting(course: Course, db_url: str) -> Callable[..., None]:
+    """A hook that keeps dates and extensions right when nbgrader's own commands are used instead of ours."""
 
     def hook(**_: object) -> None:
         with Gradebook(db_url, course.id) as gradebook:
             set_due_dates(gradebook, course)
+
+    return hook
+
+
+def after_converting(course: Course, db_url: str) -> Callable[..., None]:
+    """The hook for afterwards: a submission graded for the first time has its extension only now."""
+    rule = LateRule(**vars(course.late))
+
+    def hook(*, assignment: str, **_: object) -> None:
+        with Gradebook(db_url, course.id) as gradebook:
+            set_due_dates(gradebook, course)
+            if (course.extensions or {}).get(assignment):
+                refresh_penalties(gradebook, assignment, rule)
 
     return hook
 

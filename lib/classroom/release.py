@@ -1,13 +1,15 @@
 """`classroom release`: the student's version of a project, made by nbgrader from the one in solutions/."""
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from classroom.errors import ClassroomError
 from classroom.folder import CONFIG, Folder
-from classroom.results import digest, read_record, write_record
+from classroom.results import digest, read_record, write_record, writing
 
 
 def release(folder: Folder, projects: list[str], say: Callable[[str], None]) -> dict:
@@ -85,9 +87,33 @@ def _generate(folder: Folder, project: str) -> None:
     converter = GenerateAssignment(coursedir=folder.coursedir, parent=folder.app)
     converter.force = True
     try:
-        converter.start()
+        with _kept(folder, folder.path("release", project)):
+            converter.start()
     except (NbGraderException, SystemExit):
-        raise ClassroomError(f"{project}: nbgrader could not make the release: {folder.messages.cause()}") from None
+        cause = folder.messages.cause()
+        if "submissions associated" in cause:
+            cause = f"somebody has handed in, and cells or notebooks came or went; type: classroom amend {project}"
+        raise ClassroomError(f"{project}: nbgrader could not make the release: {cause}") from None
+
+
+@contextmanager
+def _kept(folder: Folder, target: Path) -> Iterator[None]:
+    """Put the release that stood there back if a new one cannot be made: nbgrader removes it first."""
+    kept = folder.home / f".{target.name}.release"
+    with writing(kept):
+        if kept.exists():  # of an interrupted run
+            shutil.rmtree(kept)
+        if target.is_dir():
+            shutil.copytree(target, kept)
+    try:
+        yield
+    except BaseException:
+        if kept.exists():
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(kept, target)
+        raise
+    finally:
+        shutil.rmtree(kept, ignore_errors=True)
 
 
 def _release_digest(target: Path) -> str:

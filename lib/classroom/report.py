@@ -1,4 +1,4 @@
-"""What comes after grading: `classroom feedback`, `export` and `status`, all read from nbgrader's gradebook."""
+"""What comes after grading: `classroom feedback`, `export` and the table of grades, read from nbgrader's gradebook."""
 
 import os
 import textwrap
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from classroom.errors import ClassroomError
 from classroom.folder import Folder
-from classroom.results import GRADED, REFUSED, digest, read_record, write_record
+from classroom.results import GRADED, REFUSED, STUDENT_ERROR, digest, read_record, read_result, write_record, writing
 
 MOST_NAMED_PARTS = 6
 
@@ -21,15 +21,18 @@ def grades(folder: Folder, project: str) -> dict[str, dict]:
     """
     from nbgrader.api import MissingEntry
 
-    from classroom.late import LateRule, refresh_penalties
+    from classroom.late import refresh_penalties
+    from classroom.merging import late_plugin
 
-    found = {}
+    found: dict[str, dict] = {}
+    if not folder.has_gradebook():
+        return found
     with folder.gradebook() as gradebook:
         try:
             assignment = gradebook.find_assignment(project)
         except MissingEntry:
-            return {}
-        refresh_penalties(gradebook, project, LateRule(parent=folder.app))
+            return found
+        refresh_penalties(gradebook, project, late_plugin(folder))
         for submission in assignment.submissions:
             cells = [grade for notebook in submission.notebooks for grade in notebook.grades]
             penalty = submission.late_submission_penalty or 0.0
@@ -46,24 +49,37 @@ def grades(folder: Folder, project: str) -> dict[str, dict]:
     return found
 
 
-def feedback(folder: Folder, project: str, say: Callable[[str], None]) -> dict:
-    """Make nbgrader's feedback pages where the grading, a comment or a manual score has changed since the last time."""
+def feedback(folder: Folder, project: str, say: Callable[[str], None], *, release: bool = False) -> dict:
+    """Make nbgrader's feedback pages where the grading, a comment or a manual score has changed since the last time.
+
+    Args:
+        release: also hand the pages out through nbgrader's exchange.
+
+    Returns:
+        Lists of students: `made`, `unchanged`, `without` and `failed`; `told`: who has a page that says what was not
+        taken and why; with `release`, who was `released` to, and who `elsewhere` handed in.
+
+    Raises:
+        ClassroomError: if the project was not released, or there is no exchange to hand feedback out through.
+    """
     from nbgrader.converters import GenerateFeedback, NbGraderException
+
+    from classroom.handout import hand_out, write_reasons
 
     folder.require_released(project)
     in_gradebook = grades(folder, project)
     report: dict[str, list] = {"made": [], "unchanged": [], "without": [], "failed": []}
     for student in folder.students(project):
-        result = read_record(folder.record("result", project, student))
+        result = read_result(folder.record("result", project, student), head=True)
         graded = folder.path("autograded", project, student)
-        if result.get("outcome") != GRADED or student not in in_gradebook or not graded.is_dir():
+        if result.get("outcome") not in (GRADED, STUDENT_ERROR) or student not in in_gradebook or not graded.is_dir():
             report["without"].append(student)
             say(f"{student}: no feedback, {result.get('outcome', 'not graded yet')}")
             continue
         target = folder.path("feedback", project, student)
         made_of = digest((p for p in graded.rglob("*") if p.is_file()), graded, repr(in_gradebook[student]))
         record = folder.record("feedback", project, student)
-        if read_record(record).get("made_of") == made_of and list(target.glob("*.html")):
+        if read_record(record).get("made_of") == made_of and _pages_are_there(folder, project, target):
             report["unchanged"].append(student)
             continue
         folder.coursedir.assignment_id, folder.coursedir.student_id = project, student
@@ -80,7 +96,18 @@ def feedback(folder: Folder, project: str, say: Callable[[str], None]) -> dict:
         report["made"].append(student)
         say(f"{student}: {folder.shown(next(iter(sorted(target.glob('*.html')))))}")
     say(f"{project}: feedback {', '.join(f'{len(names)} {what}' for what, names in report.items())}")
+    report["told"] = write_reasons(folder, project, set(in_gradebook))
+    if report["told"]:
+        say(f"{project}: a page with what was not taken, and why, for {', '.join(report['told'])}")
+    if release:
+        report |= hand_out(folder, project, say)
+        say(f"{project}: handed out through nbgrader's exchange to {len(report['released'])}")
     return report
+
+
+def _pages_are_there(folder: Folder, project: str, target: Path) -> bool:
+    autograded = folder.path("autograded", project, target.parent.name)
+    return all((target / f"{path.stem}.html").is_file() for path in autograded.glob("*.ipynb"))
 
 
 def export(folder: Folder, target: Path | None, say: Callable[[str], None]) -> dict:
@@ -95,25 +122,21 @@ def export(folder: Folder, target: Path | None, say: Callable[[str], None]) -> d
     plugin = CsvExportPlugin(parent=folder.app)
     half = target.with_name(f".{target.name}.half")
     plugin.to = str(half)
-    with folder.gradebook() as gradebook:
-        plugin.export(gradebook)
-    lines = len(half.read_text(encoding="utf-8").splitlines()) - 1
-    os.replace(half, target)
+    with writing(target):
+        try:
+            with folder.gradebook() as gradebook:
+                plugin.export(gradebook)
+            head, *rows = half.read_text(encoding="utf-8").splitlines(keepends=True)
+            # By project and then student: nbgrader's order is that of names, which may be empty.
+            order = list(dict.fromkeys(row.split(",")[0] for row in rows))
+            rows.sort(key=lambda row: (order.index(row.split(",")[0]), row.split(",")[3]))
+            half.write_text("".join([head, *rows]), encoding="utf-8")
+            lines = len(rows)
+            os.replace(half, target)
+        finally:
+            half.unlink(missing_ok=True)
     say(f"{lines} lines in {folder.shown(target)}")
     return {"file": str(target), "lines": lines}
-
-
-def status(folder: Folder, project: str, say: Callable[[str], None]) -> dict:
-    """Print who handed in, what came out and what waits for a person."""
-    folder.require(project)
-    rows = overview(folder, project)
-    due = folder.course.due.get(project) if folder.course else None
-    released = folder.record("release", project).exists()
-    date = f"due {due:%Y-%m-%d %H:%M} UTC" if due else "no due date"
-    say(f"{project}: {date}, {'released' if released else 'not released yet'}")
-    for line in table(rows):
-        say(line)
-    return {"project": project, "released": released, "due": str(due) if due else None, "students": rows}
 
 
 def overview(folder: Folder, project: str) -> list[dict]:
@@ -121,7 +144,7 @@ def overview(folder: Folder, project: str) -> list[dict]:
     in_gradebook = grades(folder, project)
     rows = []
     for student in folder.students(project):
-        result = read_record(folder.record("result", project, student))
+        result = read_result(folder.record("result", project, student), head=True)
         graded = in_gradebook.get(student) if result.get("outcome") else None
         notes = [result["note"]] if result.get("note") else []
         if graded:

@@ -1,6 +1,8 @@
 """Course folders for the tests: this course's projects with fixed dates, and a tiny one whose kernel starts fast."""
 
 import contextlib
+import copy
+import hashlib
 import io
 import json
 import os
@@ -8,13 +10,18 @@ import shutil
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from classroom import commands
 from classroom.cli import main
+from classroom.commands import start_engine
+from classroom.engine import Engine
+from classroom.folder import Folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,6 +35,27 @@ projects:
   {project}: {{due: 2026-02-06 23:59, weight: 5}}
 late: {{grace_minutes: 15, percent_per_day: 10, days: 3}}
 """
+
+
+_engines: list[Engine] = []
+
+
+@contextlib.contextmanager
+def one_engine(arguments):
+    """One engine, with its warm template, for all commands that tests run in this process; others for other wishes."""
+    if arguments.scheduler or arguments.jobs or arguments.cold or arguments.insecure:
+        with start_engine(arguments) as engine:
+            yield engine
+        return
+    if not _engines:
+        _engines.append(Engine(jobs=2))
+    yield _engines[0]
+
+
+def pytest_sessionfinish() -> None:
+    """End the engine that the tests shared."""
+    while _engines:
+        _engines.pop().close()
 
 
 class CourseFolder:
@@ -52,6 +80,7 @@ class CourseFolder:
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             patch.chdir(self.root)
             patch.setenv("CLASSROOM_DIR", "course")  # commands set it; this puts it back
+            patch.setattr(commands, "start_engine", one_engine)
             for name, value in self.environment().items():
                 patch.setenv(name, value)
             with warnings.catch_warnings():  # nbgrader's own, which its users do not see either
@@ -92,6 +121,12 @@ def graded_demo(root: Path, project: str) -> CourseFolder:
     assert done.returncode == 0, done.stdout + done.stderr
     folder.first = json.loads((folder.root / "report.json").read_text())
     return folder
+
+
+@pytest.fixture(scope="session")
+def new_course(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], CourseFolder]:
+    """Makes a course folder of its own for one project, without its source."""
+    return lambda project: CourseFolder(tmp_path_factory.mktemp(project) / "course-folder", project)
 
 
 @pytest.fixture(scope="session")
@@ -151,3 +186,71 @@ def tiny(tiny_template: Path, tmp_path: Path) -> CourseFolder:
     folder = CourseFolder(tmp_path / "copy", "tiny")
     shutil.copytree(tiny_template, folder.root, dirs_exist_ok=True)
     return folder
+
+
+def make_result(
+    folder: Folder,
+    student: str,
+    answers: dict[str, str] | None = None,
+    *,
+    project: str = "tiny",
+    outputs: dict[str, list[dict]] | None = None,
+    failed: tuple[str, ...] = (),
+    not_run: tuple[str, ...] = (),
+    own: str = "",
+    leave_out: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
+    when: str | None = "2026-02-05 10:00:00 UTC",
+    state: str = "graded",
+    note: str = "",
+) -> dict:
+    """A result as the engine composes it, without running anything: what the cells printed is given.
+
+    Args:
+        answers: texts by grade_id; the others stand as released.
+        outputs: by grade_id, what the cell left.
+        failed: tests that ended with an error.
+        not_run: tests that were not reached.
+        own: a code cell of the student's own at the end.
+        leave_out: names of notebooks that were not handed in.
+        without: grade_ids of cells that the notebooks do not have, for instance those of an older release.
+    """
+    from classroom.rebuild import master, rebuild
+    from classroom.results import compose
+
+    rebuilt, notebooks, ran = {}, {}, {}
+    for name, release in master(folder, project).items():
+        if name in leave_out:
+            continue
+        submitted = copy.deepcopy(release)
+        submitted.cells = [c for c in submitted.cells if c.metadata.get("nbgrader", {}).get("grade_id") not in without]
+        for cell in submitted.cells:
+            grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+            cell.source = (answers or {}).get(grade_id, cell.source)
+        if own:
+            submitted.cells.append(new_code_cell(own))
+        rebuilt[name] = rebuild(release, submitted)
+        notebook = rebuilt[name].notebook
+        ran[name] = []
+        for cell in notebook.cells:
+            grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+            if cell.cell_type != "code":
+                continue
+            cell.outputs = [nbformat.from_dict(output) for output in (outputs or {}).get(grade_id, [])]
+            if grade_id in failed:
+                error = {"output_type": "error", "ename": "AssertionError", "evalue": "", "traceback": ["no"]}
+                cell.outputs.append(nbformat.from_dict(error))
+            status = "error" if grade_id in failed else "not-run" if grade_id in not_run else "ok"
+            ran[name].append({"id": cell.id, "grade_id": grade_id, "status": status})
+        notebooks[name] = json.loads(json.dumps(notebook))
+    outcome = {"number": 1, "state": state, "note": note, "usage": {"seconds": 1.0}, "host": "here"}
+    outcome |= {"notebooks": notebooks, "cells": ran}
+    wrote = hashlib.sha256(json.dumps([answers, own]).encode()).hexdigest()
+    about = {"student": student, "project": project, "submission": wrote, "grader": "g"}
+    return compose(outcome, rebuilt, **about, timestamp=when)
+
+
+@pytest.fixture(scope="session", name="make_result")
+def make_result_fixture():
+    """The function `make_result`."""
+    return make_result

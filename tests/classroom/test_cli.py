@@ -1,5 +1,6 @@
 """The command line: what is mistyped is named with its near miss, and the exit codes hold."""
 
+import re
 import subprocess
 import sys
 
@@ -7,7 +8,9 @@ import pytest
 
 from classroom.cli import main
 
-COMMANDS = ["release", "collect", "autograde", "feedback", "export", "status", "demo"]
+COMMANDS = ["release", "collect", "autograde", "regrade", "feedback", "status", "show", "export", "amend", "forget"]
+COMMANDS += ["doctor", "simulate", "demo"]
+ENGINE = ["autograde", "regrade", "amend", "demo"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -16,15 +19,19 @@ def test_help_has_an_example(command, capsys):
         main([command, "--help"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    assert f"example:\n  classroom {command}" in text
+    assert re.search(rf"examples?:\n  classroom {command}", text)
     assert "--json FILE" in text
+    if command in ENGINE:
+        for option in ("--jobs", "--scheduler", "--timeout", "--cell-timeout", "--memory", "--cold", "--insecure"):
+            assert option in text
 
 
-def test_help_says_that_grading_is_not_safe(capsys):
-    for words in (["--help"], ["autograde", "--help"]):
-        with pytest.raises(SystemExit):
-            main(words)
-        assert "runs the students' code as you" in " ".join(capsys.readouterr().out.split())
+def test_there_are_no_others(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert re.findall(r"^    (\w+)\s", text, re.MULTILINE) == COMMANDS
+    assert "Exit codes: 0 every" in text
 
 
 @pytest.mark.parametrize(
@@ -32,20 +39,40 @@ def test_help_says_that_grading_is_not_safe(capsys):
     [
         (["autogade", "tiny"], "classroom: no command 'autogade'; did you mean autograde?"),
         (["autograde", "tinny"], "classroom: no project 'tinny'; did you mean tiny?"),
+        (["status", "tinny"], "classroom: no project 'tinny'; did you mean tiny?"),
+        (["show", "nobody", "tiny"], "classroom: no submission of 'nobody' for tiny"),
         (["release", "checkpoint"], "classroom: no project 'checkpoint'; there is tiny"),
-        (["collect", "tiny", "--from", "nowhere"], "expected a folder with one folder a student"),
+        (["collect", "tiny", "--from", "nowhere"], "there is no such folder or file"),
         (["export", "--to", "nowhere/grades.csv"], "there is no folder nowhere"),
         (["demo"], "classroom: no demo class for tiny: expected demo.yml beside the source notebook"),
+        (["simulate", "tiny", "--students", "3", "--only", "rigth"], "no group 'rigth'"),
+        (["autograde", "tiny", "--scheduler", "tcp://10.0.0.1:8786"], "outside this machine only with TLS"),
+        (["autograde", "tiny", "--scheduler", "somewhere"], "expected an address such as tls://"),
+        (["autograde", "tiny", "--scheduler", "tls://10.0.0.1:8786"], "needs certificates"),
+        (["autograde", "tiny", "--scheduler", "tls://10.0.0.1:8786", "--tls-ca", "no.pem"], "there is no file no.pem"),
+        (["status", "tiny", "--json", "nowhere/report.json"], "--json nowhere/report.json: no such file or directory"),
     ],
 )
-def test_mistakes_are_named(tiny, monkeypatch, capsys, words, message):
-    monkeypatch.chdir(tiny.root)
-    monkeypatch.setenv("CLASSROOM_DIR", "course")
-    assert main(words) == 2
-    assert message in capsys.readouterr().err
+def test_mistakes_are_named(tiny, words, message):
+    done = tiny.run(*words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["collect", "tiny"], ["autograde"], ["autograde", "tiny", "--timeout", "0"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["autograde"],
+        ["autograde", "tiny", "--timeout", "0"],
+        ["autograde", "tiny", "--timeout", "nan"],
+        ["autograde", "tiny", "--jobs", "-1"],
+        ["autograde", "tiny", "--cold", "--insecure"],
+        ["regrade", "somebody", "tiny"],
+        ["simulate", "tiny"],
+    ],
+)
 def test_wrong_usage_ends_with_2(words, capsys):
     with pytest.raises(SystemExit) as ended:
         main(words)
@@ -85,3 +112,49 @@ def test_a_mistake_in_course_yml_is_a_message(tiny):
 
 def test_the_class_is_private(tiny_template):
     assert (tiny_template / "course").stat().st_mode & 0o777 == 0o700
+
+
+def test_insecure_is_said_in_so_many_words(tiny):
+    tiny.hand_in("somebody", "tiny", "def double(x):\n    return 2 * x")
+    done = tiny.run("autograde", "tiny", "--insecure")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("WITHOUT sandbox: students' code runs as you")
+    assert "somebody: graded" in done.stdout
+
+
+def test_without_bubblewrap_nothing_is_run(tiny):
+    """A machine without bubblewrap: a path on which there is none."""
+    tiny.hand_in("somebody", "tiny", "def double(x):\n    return 2 * x")
+    environment = {**tiny.environment(), "PATH": str(tiny.root / "bin")}
+    (tiny.root / "bin").mkdir()
+    done = subprocess.run(
+        tiny.command("autograde", "tiny"),
+        cwd=tiny.root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "bubblewrap" in done.stderr
+    assert "--insecure" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tiny.root / "course/results/tiny/somebody.result.json").exists()
+
+
+def test_forget_asks_first(tiny, monkeypatch):
+    tiny.hand_in("somebody", "tiny", "def double(x):\n    return 2 * x")
+    monkeypatch.setattr("builtins.input", lambda question: "n")
+    done = tiny.run("forget", "somebody")
+    assert done.returncode == 2
+    assert "nothing was removed" in done.stderr
+    assert (tiny.root / "course/submitted/somebody").exists()
+
+
+def test_nothing_that_a_command_does_not_need_is_imported():
+    """The start of a batch hangs on it: torch, nbgrader and Dask come when they are needed."""
+    code = (
+        "import sys, classroom.cli; print(sorted({'torch', 'nbgrader', 'nbformat', 'distributed'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "[]\n", done.stderr

@@ -4,6 +4,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 
+from classroom.errors import ClassroomError
+from classroom.folder import Folder
+from classroom.rebuild import master, parameters, rebuild
+
 RIGHT = "def double(x):\n    return 2 * x"
 PROJECT_YML = """\
 title: Tiny
@@ -65,3 +69,41 @@ def test_parameters_without_a_cell_for_them(tiny):
     done = tiny.run("autograde", "tiny")
     assert done.returncode != 0
     assert "the release needs one locked cell with the tag `parameters`; found none" in done.stderr
+
+
+@pytest.mark.filterwarnings("ignore")  # nbgrader's own
+def test_the_values_stand_at_the_end_of_the_locked_cell_whatever_the_submission_says(with_cell, monkeypatch):
+    monkeypatch.setenv("CLASSROOM_DIR", "course")
+    for name, value in with_cell.environment().items():
+        monkeypatch.setenv(name, value)
+    folder = Folder(with_cell.root)
+    assert parameters(folder, "tiny") == {"repeats": 5}
+    full = master(folder, "tiny")["tiny.ipynb"]
+    submitted = nbformat.read(with_cell.root / "assignments/tiny/tiny.ipynb", as_version=4)
+    submitted.cells[0].source = "repeats = 10_000_000"
+    made = rebuild(full, submitted)
+    assert made.notebook.cells[0].source == "repeats = 20  # of the experiment\n# For grading:\nrepeats = 5"
+    assert made.notes == ["supplied cells were changed; the released text counts: parameters"]
+    describe(with_cell, "{}")
+    assert parameters(folder, "tiny") == {}
+    assert master(folder, "tiny")["tiny.ipynb"].cells[0].source == "repeats = 20  # of the experiment"
+
+
+@pytest.mark.parametrize(
+    ("source", "outcome"), [("%matplotlib inline\nrepeats = 1", None), ("repeats = (", "is not Python: ")]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_cells_with_magics_and_cells_that_are_no_python(with_cell, monkeypatch, source, outcome):
+    monkeypatch.setenv("CLASSROOM_DIR", "course")
+    for name, value in with_cell.environment().items():
+        monkeypatch.setenv(name, value)
+    path = with_cell.root / "assignments/tiny/tiny.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[0].source = source
+    nbformat.write(notebook, path)
+    folder = Folder(with_cell.root)
+    if outcome is None:
+        assert parameters(folder, "tiny") == {"repeats": 5}
+    else:
+        with pytest.raises(ClassroomError, match=outcome):
+            parameters(folder, "tiny")

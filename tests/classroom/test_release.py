@@ -109,4 +109,4 @@ def test_with_submissions_a_changed_test_grades_again_and_a_renamed_cell_is_refu
     path.write_text(json.dumps(source))
     done = tiny.run("release")
     assert done.returncode == 2
-    assert "Cannot add or remove cells for notebook 'tiny' because there are submissions" in done.stderr
+    assert "somebody has handed in, and cells or notebooks came or went; type: classroom amend tiny" in done.stderr

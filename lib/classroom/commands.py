@@ -1,0 +1,240 @@
+"""What each command of `classroom` does: from arguments to one call, an exit code and a report.
+
+Imports stand in the functions: what a command does not need costs it nothing, and a batch's workers begin to start
+before the second that nbgrader takes to import.
+"""
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from classroom.errors import ClassroomError
+
+if TYPE_CHECKING:
+    from classroom.folder import Folder
+from classroom.terminal import printable
+
+Result = tuple[int, dict]
+
+
+def say(text: str) -> None:
+    """Print a line at once, with nothing in it that a terminal would obey, or that it has no letter for."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(printable(text).encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+def release(arguments: Namespace) -> Result:
+    """Make the students' version of projects."""
+    from classroom.release import release
+
+    folder = _folder(arguments)
+    with folder.lock():
+        return 0, release(folder, _projects(folder, arguments.project), say)
+
+
+def collect(arguments: Namespace) -> Result:
+    """Take submissions in."""
+    from classroom.intake import collect
+
+    folder = _folder(arguments)
+    source = Path(arguments.source) if arguments.source else None
+    with folder.lock():
+        folder.require(arguments.project)
+        options = {"pattern": arguments.pattern, "take_late": arguments.take_late}
+        return 0, collect(folder, arguments.project, source, say, **options)
+
+
+def autograde(arguments: Namespace) -> Result:
+    """Run the tests."""
+    with start_engine(arguments) as engine, _locked(arguments) as folder:
+        from classroom.autograde import autograde
+
+        folder.require(arguments.project)
+        wishes = _wishes(arguments, force=arguments.force)
+        students = arguments.student
+        report = autograde(folder, arguments.project, say, engine=engine, students=students, wishes=wishes)
+    return _code(report["submissions"]), report
+
+
+def regrade(arguments: Namespace) -> Result:
+    """Grade one again."""
+    with start_engine(arguments) as engine, _locked(arguments) as folder:
+        from classroom.regrade import regrade
+
+        folder.require(arguments.project)
+        wishes = _wishes(arguments, force=True)
+        student, project, reason = arguments.student, arguments.project, arguments.reason
+        report = regrade(folder, student, project, reason, say, engine=engine, wishes=wishes)
+    return _code({arguments.student: report}), report
+
+
+def amend(arguments: Namespace) -> Result:
+    """Mend a release, and grade old submissions against it."""
+    with start_engine(arguments) as engine, _locked(arguments) as folder:
+        from classroom.amend import amend
+        from classroom.autograde import autograde
+
+        project = folder.require(arguments.project)
+
+        def grade() -> dict:
+            return autograde(folder, project, say, engine=engine, wishes=_wishes(arguments))
+
+        report = amend(folder, project, grade, say)
+    return _code(report.get("submissions", {})), report
+
+
+def demo(arguments: Namespace) -> Result:
+    """Take a made-up class through the whole cycle."""
+    with start_engine(arguments) as engine, _locked(arguments, "_build/demo") as folder:
+        from classroom.demo import demo
+
+        report = demo(folder, _projects(folder, arguments.project), say, engine=engine, wishes=_wishes(arguments))
+    rows = [row for rows in report["projects"].values() for row in rows]
+    return _code({row["student"]: row for row in rows}), report
+
+
+def feedback(arguments: Namespace) -> Result:
+    """Make pages of feedback."""
+    from classroom.report import feedback
+
+    folder = _folder(arguments)
+    with folder.lock():
+        folder.require(arguments.project)
+        report = feedback(folder, arguments.project, say, release=arguments.release)
+    return int(bool(report["failed"])), report
+
+
+def status(arguments: Namespace) -> Result:
+    """Show who handed in and what came out."""
+    from classroom.status import status
+
+    folder = _folder(arguments)
+    with folder.lock():  # it brings the late penalties up to date
+        return 0, status(folder, arguments.project, say)
+
+
+def show(arguments: Namespace) -> Result:
+    """Show one submission in detail."""
+    from classroom.status import show
+
+    folder = _folder(arguments)
+    with folder.lock():
+        return 0, show(folder, arguments.student, arguments.project, say)
+
+
+def export(arguments: Namespace) -> Result:
+    """Write the table of grades."""
+    from classroom.report import export
+
+    folder = _folder(arguments)
+    with folder.lock():
+        return 0, export(folder, Path(arguments.to) if arguments.to else None, say)
+
+
+def forget(arguments: Namespace) -> Result:
+    """Remove a person, or everybody whose time has come."""
+    from classroom.forget import forget, forget_expired
+
+    if bool(arguments.student) == arguments.expired:
+        raise ClassroomError("classroom forget STUDENT, or classroom forget --expired")
+    folder = _folder(arguments)
+    with folder.lock():
+        whom = "everybody" if arguments.expired else arguments.student
+        question = f"Remove {whom} from gradebook, files and reports? [y/N] "
+        if not arguments.yes and not arguments.dry_run and not _agreed(question):
+            raise ClassroomError("nothing was removed")
+        if arguments.expired:
+            return 0, forget_expired(folder, say, arguments.dry_run)
+        return 0, forget(folder, arguments.student, say, arguments.dry_run)
+
+
+def doctor(arguments: Namespace) -> Result:
+    """Show which layers of the sandbox hold."""
+    from classroom.sandbox.doctor import doctor
+
+    try:
+        root = _folder(arguments).root
+    except ClassroomError:  # a machine can be looked at before there is a course on it
+        root = None
+    report = doctor(say, folder=root)
+    if arguments.kernelspec and report["holds"]:
+        from classroom.sandbox.provisioner import install_kernelspec
+
+        report["kernelspec"] = str(install_kernelspec(arguments.kernelspec))
+        say(f"kernel {arguments.kernelspec!r} is in {report['kernelspec']}; a notebook names its kernel itself, so set")
+        say(f'  c.ExecutePreprocessor.kernel_name = "{arguments.kernelspec}"\nin nbgrader_config.py for stock nbgrader')
+    return 0 if report["holds"] else 2, report
+
+
+def simulate(arguments: Namespace) -> Result:
+    """Make a synthetic class."""
+    from classroom.simulate import simulate
+
+    folder = _folder(arguments)
+    with folder.lock():
+        folder.require(arguments.project)
+        options = {"seed": arguments.seed, "to": Path(arguments.to) if arguments.to else None, "groups": arguments.only}
+        return 0, simulate(folder, arguments.project, arguments.students, say, **options)
+
+
+def _folder(arguments: Namespace, other: str | None = None) -> "Folder":
+    """The class to work in; `other` where neither the command line says nor it is the usual one."""
+    from classroom.folder import Folder
+
+    folder = Folder.find(arguments.course)
+    return Folder(folder.root, other) if other and arguments.course is None else folder
+
+
+@contextmanager
+def _locked(arguments: Namespace, other: str | None = None) -> Iterator["Folder"]:
+    folder = _folder(arguments, other)
+    with folder.lock():
+        yield folder
+
+
+def _projects(folder: "Folder", project: str | None) -> list[str]:
+    return [folder.require(project)] if project else folder.projects()
+
+
+def _code(submissions: dict[str, dict]) -> int:
+    """0 only where every submission has an outcome."""
+    return int(any(record["outcome"] not in ("graded", "student-error", "refused") for record in submissions.values()))
+
+
+@contextmanager
+def start_engine(arguments: Namespace) -> Iterator:
+    """The engine of a command's options. It comes first: its workers start while we import what we need ourselves."""
+    from classroom.engine import Engine
+    from classroom.scheduler import Certificates
+
+    engine = Engine(
+        jobs=arguments.jobs,
+        start=_start(arguments),
+        scheduler=arguments.scheduler,
+        certificates=Certificates(arguments.tls_ca, arguments.tls_cert, arguments.tls_key),
+        say=say,
+    )
+    if arguments.insecure:
+        say("WITHOUT sandbox: students' code runs as you, with your files and your network in its reach")
+    with engine:
+        yield engine
+
+
+def _start(arguments: Namespace) -> str:
+    return "insecure" if arguments.insecure else "cold" if arguments.cold else "warm"
+
+
+def _wishes(arguments: Namespace, *, force: bool = False):
+    from classroom.autograde import Wishes
+
+    return Wishes(arguments.timeout, arguments.cell_timeout, arguments.memory, _start(arguments), force)
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False

@@ -1,0 +1,169 @@
+"""What students get: a page for what was refused, and the way of all pages through nbgrader's exchange.
+
+nbgrader's own command copies every HTML file that lies in a feedback folder. Here only pages that we made go out: for
+each notebook of the release the page of that name, and for a refused submission the page of reasons, under the names of
+the notebooks that were handed in, since a student fetches by those.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+from classroom.errors import ClassroomError, RefusedError
+from classroom.folder import Folder
+from classroom.intake import SECRET, read_regular, refusals
+from classroom.results import REFUSED, read_result, write_atomically, writing
+
+REASONS = "not-graded.html"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>body {{ font: 1rem/1.5 sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }}</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{first}</p>
+<ul>
+{reasons}
+</ul>
+<p>{last}</p>
+</body>
+</html>
+"""
+
+
+def reasons(folder: Folder, project: str) -> dict[str, list[str]]:
+    """By student why something that was handed in does not count: refused by intake, or by grading."""
+    found: dict[str, list[str]] = {}
+    for record in refusals(folder, project):
+        if _NAME.fullmatch(record["student"]):
+            what = f"{record['file']}: {record['reason']}" if record["file"] else record["reason"]
+            found.setdefault(record["student"], []).append(what)
+    for student in folder.students(project):
+        result = read_result(folder.record("result", project, student), head=True)
+        if result.get("outcome") == REFUSED:
+            found.setdefault(student, []).append(result["note"])
+    return {student: list(dict.fromkeys(texts)) for student, texts in sorted(found.items())}
+
+
+def write_reasons(folder: Folder, project: str, graded: set[str]) -> list[str]:
+    """Write a page of reasons for each who needs one, and take away those that are settled; who has one now.
+
+    Args:
+        graded: who has a grade all the same, of another version or without the file.
+    """
+    found = reasons(folder, project)
+    for student, texts in found.items():
+        target = folder.path("feedback", project, student) / REASONS
+        shown = "\n".join(f"<li>{escape(text)}</li>" for text in texts)
+        title = f"{escape(project)}: {'not everything could be taken' if student in graded else 'not graded'}"
+        last = (
+            "What was taken before, or besides, is graded and counts."
+            if student in graded
+            else "Nothing is graded so far. Hand in again; if you don't know how, ask your instructor."
+        )
+        page = _PAGE.format(title=title, first="Of what you handed in, this was not taken:", reasons=shown, last=last)
+        if not target.is_file() or target.read_text(encoding="utf-8") != page:
+            write_atomically(target, page)
+    for old in folder.path("feedback", ".", ".").glob(f"*/{project}/{REASONS}"):
+        if old.parent.parent.name not in found:
+            with writing(old):
+                old.unlink()
+    return list(found)
+
+
+def hand_out(folder: Folder, project: str, say: Callable[[str], None]) -> dict[str, list[str]]:
+    """Copy the pages into nbgrader's exchange, where students fetch them.
+
+    Returns:
+        Students: `released`, and those `elsewhere`, who did not hand in through the exchange and so have no way to it.
+
+    Raises:
+        ClassroomError: there is no exchange, or it cannot be written.
+    """
+    from nbgrader.auth import Authenticator
+    from nbgrader.exchange import ExchangeError, ExchangeFactory
+    from nbgrader.exchange.default import ExchangeReleaseFeedback
+
+    report: dict[str, list[str]] = {"released": [], "elsewhere": []}
+
+    class Release(ExchangeReleaseFeedback):
+        """nbgrader's, with a list of pages instead of whatever lies there."""
+
+        def init_src(self) -> None:
+            """Each page says itself where it lies."""
+
+        def copy_files(self) -> None:
+            """Copy the pages under the names that only their students can compute."""
+            for student, pages in sorted(_pages(folder, project).items()):
+                if not all(secret for _, secret, _ in pages):
+                    report["elsewhere"].append(student)
+                    continue
+                for page, secret, notebook in pages:
+                    _copy(page, Path(self.dest_path), secret, notebook)
+                report["released"].append(student)
+
+    folder.coursedir.assignment_id, folder.coursedir.student_id = project, "*"
+    folder.messages.clear()
+    configured = ExchangeFactory(config=folder.app.config).release_feedback
+    kind = Release if configured is ExchangeReleaseFeedback else configured
+    try:
+        kind(coursedir=folder.coursedir, authenticator=Authenticator(parent=folder.app), parent=folder.app).start()
+    except (ExchangeError, SystemExit):
+        raise ClassroomError(f"feedback was made, but cannot be handed out: {folder.messages.cause()}") from None
+    if report["elsewhere"]:
+        say(f"not handed in through the exchange, so not to be fetched there: {', '.join(report['elsewhere'])}")
+    return report
+
+
+def _pages(folder: Folder, project: str) -> dict[str, list[tuple[Path, str, str]]]:
+    """By student the pages, each with the secret of the submission and the notebook's name that it is fetched by."""
+    expected = sorted(path.stem for path in folder.path("release", project).glob("*.ipynb"))
+    found: dict[str, list[tuple[Path, str, str]]] = {}
+    for place in sorted(folder.path("feedback", ".", ".").glob(f"*/{project}")):
+        student = place.parent.name
+        submitted = folder.path("submitted", project, student)
+        graded, standing = _secret(folder.path("autograded", project, student)), _secret(submitted)
+        pages = [(place / f"{name}.html", graded, name) for name in expected]
+        if (place / REASONS).is_file() and read_result(folder.record("result", project, student), head=True).get(
+            "outcome"
+        ) in (REFUSED, None):
+            names = {path.stem for path in submitted.glob("*.ipynb")} | set(expected)
+            if standing == graded:
+                pages = []
+            pages += [(place / REASONS, standing, name) for name in sorted(names)]
+        pages = [page for page in pages if page[0].is_file() and not page[0].is_symlink()]
+        if pages:
+            found[student] = pages
+    return found
+
+
+def _secret(place: Path) -> str:
+    try:
+        return read_regular(place / SECRET).decode("utf-8", "replace")
+    except RefusedError:
+        return ""
+
+
+def _copy(page: Path, target: Path, secret: str, notebook: str) -> None:
+    from nbgrader.utils import notebook_hash
+
+    name = f"{notebook_hash(secret=secret, notebook_id=notebook)}.html"
+    with writing(target / name):
+        handle, half = tempfile.mkstemp(dir=target, prefix=".", suffix=".html")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(page.read_bytes())
+            os.chmod(half, 0o644)
+            os.replace(half, target / name)
+        except BaseException:
+            os.unlink(half)
+            raise

@@ -1,0 +1,116 @@
+"""A session without a sandbox, for `--insecure`: the submission runs as you, with your files and your network in reach.
+
+It is the same shell in a plain process. Time, output and memory have their limits, so that a mistake is contained; a
+submission that means harm is not.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path, PurePosixPath
+
+from classroom.inside.shell import INLINE
+from classroom.sandbox.policy import Limits, SandboxError
+from classroom.session import CellResult, StreamSession, Usage
+
+_END_SECONDS = 0.3  # for a process whose socket is closed to end by itself, before it is killed
+
+
+class InsecureSession:
+    """A process that runs cells; see `classroom.session.Session`.
+
+    Raises:
+        SandboxError: if a file's name leads out of the folder that the cells run in.
+    """
+
+    def __init__(self, limits: Limits, files: dict[str, bytes]) -> None:
+        self._home = tempfile.TemporaryDirectory(prefix="classroom-insecure-", ignore_cleanup_errors=True)
+        try:
+            _write(Path(self._home.name), files)
+            ours, its = socket.socketpair()
+            with its:
+                self._process = _start(its, limits, self._home.name)
+        except BaseException:
+            self._home.cleanup()
+            raise
+        self._stream = StreamSession(ours, limits, end=self._end, why=self._why)
+
+    def run(self, source: str, *, seconds: float) -> CellResult:
+        """Run a cell; see `Session.run`."""
+        return self._stream.run(source, seconds=seconds)
+
+    def close(self) -> Usage:
+        """End the process and its children; see `Session.close`."""
+        return self._stream.close()
+
+    def __enter__(self) -> InsecureSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _end(self) -> Usage:
+        """Kill the process's group; the process is reaped after that, so that its number can't be anybody else's."""
+        number = self._process.pid
+        until = time.monotonic() + _END_SECONDS
+        while time.monotonic() < until:
+            if os.waitid(os.P_PID, number, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                break
+            time.sleep(0.005)
+        os.killpg(number, signal.SIGKILL)
+        _, status, used = os.wait4(number, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        self._home.cleanup()
+        return Usage(cpu_seconds=used.ru_utime + used.ru_stime, memory_mb=used.ru_maxrss / 1024)
+
+    def _why(self) -> str:
+        code = self._process.returncode
+        if code == -signal.SIGKILL:  # if it was not too slow to end: then the kernel killed it, short of memory
+            return "memory"
+        return "crash" if code < 0 else "exit"
+
+
+def open_insecure(limits: Limits, files: dict[str, bytes]) -> InsecureSession:
+    """Start a session without a sandbox.
+
+    Args:
+        limits: of the submission; `processes` is not kept.
+        files: by name, what stands beside the notebook.
+    """
+    return InsecureSession(limits, files)
+
+
+def _start(sock: socket.socket, limits: Limits, home: str) -> subprocess.Popen:
+    variables = {"HOME": home, "MPLBACKEND": INLINE, "NBGRADER_EXECUTION": "autograde", "IPYTHONDIR": home}
+    words = (sock.fileno(), limits.cell_output_bytes, limits.output_bytes)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "classroom.inside.plain", *map(str, words)],
+        pass_fds=[sock.fileno()],
+        cwd=home,
+        env=os.environ | variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    most = {resource.RLIMIT_DATA: limits.memory_mb << 20, resource.RLIMIT_FSIZE: limits.file_mb << 20}
+    for kind, value in most.items():  # of each process; for all together there is only the sandbox
+        resource.prlimit(process.pid, kind, (value, value))
+    return process
+
+
+def _write(home: Path, files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        pure = PurePosixPath(name)
+        if pure.is_absolute() or ".." in pure.parts or not pure.parts:
+            raise SandboxError(f"file name {name!r} leads out of the submission's folder")
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)

@@ -1,0 +1,201 @@
+"""How a submission's cells are run: what every session can do, whichever sandbox it is in.
+
+A session is one process (with its children) that holds one notebook's variables and runs the cells it is given, one
+after the other. The warm sandbox, the cold one and the insecure one all look like `Session` from here.
+
+`StreamSession` is the host's half of the protocol that `classroom.inside.shell` speaks in that process: frames of four
+bytes of length and JSON over one socket. The process belongs to the student from the first cell on, so whatever comes
+from it is only a claim: it is read with limits on size and time, and rebuilt from the parts that a notebook may have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Protocol, runtime_checkable
+
+from classroom.outputs import SLACK, clean_outputs, size_of
+
+GRACE_SECONDS = 10.0  # after a cell's limit: to react to the interrupt on a busy machine, and to send what there was
+_HEAD = struct.Struct(">I")
+_REPLIES = ("ok", "error", "timeout")
+
+
+@dataclass
+class CellResult:
+    """What came of one cell."""
+
+    # nbformat 4 output dicts, validated and capped by the host: what arrives is the student's word
+    outputs: list[dict] = field(default_factory=list)
+    # "ok" | "error" | "timeout" (interrupted at its limit; the session goes on) | "died" (the session ended in it)
+    # | "not-run" (it had ended before)
+    status: str = "ok"
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    # of "died": "time" (did not react to the interrupt, or the total limit) | "memory" | "output" | "exit" | "crash"
+    reason: str = ""
+
+
+@dataclass
+class Usage:
+    """What a session used in all: seconds of wall and of processor time, peak memory, most processes at one time."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    memory_mb: float = 0.0
+    processes: int = 0
+
+    def as_dict(self) -> dict:
+        """Return the four figures as a dict that JSON can hold."""
+        return asdict(self)
+
+
+@runtime_checkable
+class Session(Protocol):
+    """One notebook's process."""
+
+    def run(self, source: str, *, seconds: float) -> CellResult:
+        """Run a cell's source for at most `seconds`; never raises for anything that the student's code does.
+
+        Raises:
+            SandboxError: something of ours went wrong, so that the cell was not run through no fault of the student.
+        """
+        ...
+
+    def close(self) -> Usage:
+        """End the session and everything it started, wait for the end, and say what it used; may be called again."""
+        ...
+
+
+class BrokenFrameError(Exception):
+    """The other side sent what no shell of ours sends; the argument is the reason of the session's end."""
+
+
+class StreamSession:
+    """The host's half of a session over a socket.
+
+    Args:
+        sock: our end of a connected pair of stream sockets; the session owns it.
+        limits: `Limits` of the sandbox: `seconds`, `cell_output_bytes` and `output_bytes` are kept here.
+        end: ends all processes of the session, waits for their end and says what they used; called once.
+        why: called after `end` when the process was gone by itself: "memory", "exit" or "crash".
+    """
+
+    def __init__(self, sock: socket.socket, limits, *, end: Callable[[], Usage], why: Callable[[], str]) -> None:
+        self._sock, self._limits, self._end, self._why = sock, limits, end, why
+        self._began = time.monotonic()
+        self._number = 0
+        self._output_bytes = 0
+        self._usage: Usage | None = None
+        self._using = threading.RLock()  # the socket; a thread that gives up on the job may close the session
+        self._ending = threading.Lock()
+        self._ended = ""  # the reason, once there is one
+        # JSON may write a byte as six (\u0000); the rest is for what a cell always may say, however much it wrote
+        self._largest = 6 * (limits.cell_output_bytes + SLACK)
+
+    def run(self, source: str, *, seconds: float) -> CellResult:
+        """Run a cell in the process; see `Session.run`."""
+        with self._using:
+            return self._run(source, seconds)
+
+    def close(self) -> Usage:
+        """End the process; see `Session.close`. Another thread's `run` comes back then."""
+        with self._ending:
+            if self._usage is None:
+                self._ended = self._ended or "closed"
+                with contextlib.suppress(OSError):  # the other side has hung up already
+                    self._sock.shutdown(socket.SHUT_RDWR)
+                self._usage = self._end()
+                self._usage.seconds = round(time.monotonic() - self._began, 3)
+        with self._using:
+            self._sock.close()
+        return self._usage
+
+    def _run(self, source: str, seconds: float) -> CellResult:
+        if self._ended:
+            return CellResult(status="not-run", reason=self._ended)
+        began = time.monotonic()
+        left = self._began + self._limits.seconds - began
+        if left <= 0:
+            return self._died("time", began)
+        self._number += 1
+        seconds = min(seconds, left)
+        deadline = began + seconds + GRACE_SECONDS
+        try:
+            self._send({"op": "run", "id": self._number, "source": source, "seconds": seconds}, deadline)
+            return self._result(self._receive(deadline), time.monotonic() - began)
+        except TimeoutError:
+            return self._died("time", began)
+        except BrokenFrameError as broken:
+            return self._died(str(broken), began)
+        except OSError:  # the socket was closed on the other side: the process is gone or will be
+            return self._died("", began)
+
+    def _died(self, reason: str, began: float) -> CellResult:
+        self._ended = reason or "exit"
+        self.close()
+        if not reason:
+            self._ended = reason = self._why() or "exit"
+        return CellResult(status="died", reason=reason, seconds=time.monotonic() - began)
+
+    def _result(self, reply: dict, seconds: float) -> CellResult:
+        """The reply as a result; BrokenFrameError if it is not one, or says more than a shell of ours would."""
+        status, cpu = reply.get("status"), reply.get("cpu")
+        if reply.get("id") != self._number or status not in _REPLIES:
+            raise BrokenFrameError("crash")
+        if not isinstance(cpu, int | float) or not 0 <= cpu < 1e9:
+            cpu = 0.0
+        outputs = clean_outputs(reply.get("outputs"))
+        size = size_of(outputs)
+        self._output_bytes += size
+        if size > self._limits.cell_output_bytes + SLACK or self._output_bytes > self._most_output():
+            raise BrokenFrameError("output")
+        if reply.get("exit") is True:  # `exit` in a cell: this one ran, and none after it can
+            self._ended = "exit"
+        return CellResult(outputs, status, seconds, float(cpu))
+
+    def _most_output(self) -> int:
+        return self._limits.output_bytes + SLACK * self._number
+
+    def _send(self, request: dict, deadline: float) -> None:
+        body = json.dumps(request).encode()
+        self._sock.settimeout(max(0.001, deadline - time.monotonic()))
+        self._sock.sendall(_HEAD.pack(len(body)) + body)
+
+    def _receive(self, deadline: float) -> dict:
+        """Receive one frame; only ever with recv, so that descriptors sent along are dropped by the kernel."""
+        (length,) = _HEAD.unpack(self._exactly(_HEAD.size, deadline))
+        if length > self._largest:
+            raise BrokenFrameError("output")
+        body = self._exactly(length, deadline)
+        try:
+            reply = json.loads(body, parse_int=_integer, parse_constant=lambda _: None)
+        except (ValueError, RecursionError):
+            raise BrokenFrameError("crash") from None
+        if not isinstance(reply, dict):
+            raise BrokenFrameError("crash")
+        return reply
+
+    def _exactly(self, count: int, deadline: float) -> bytearray:
+        data = bytearray()
+        while len(data) < count:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self._sock.settimeout(left)
+            piece = self._sock.recv(min(count - len(data), 1 << 18))
+            if not piece:
+                raise ConnectionError("end of file")
+            data += piece
+        return data
+
+
+def _integer(digits: str) -> int | float:
+    """A JSON integer; as a float where it has more digits than any honest one, which would take long to read."""
+    return int(digits) if len(digits) < 20 else float(digits)
