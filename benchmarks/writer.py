@@ -115,9 +115,9 @@ def main() -> None:
                 cpu.append(time.process_time() - used)
                 if number in AT or number == arguments.students:
                     memory[number] = round(memory_mb(), 1)
+                    wall, used = statistics.median(took), statistics.median(cpu)
                     print(
-                        f"{number:6} results: {statistics.median(took):.4f} s each, {statistics.median(cpu):.4f} s of CPU, {memory[number]:.0f} MB",
-                        flush=True,
+                        f"{number:6} results: {wall:.4f} s each, CPU {used:.4f} s, {memory[number]:.0f} MB", flush=True
                     )
             began = time.perf_counter()
             rest = len(list(writer.pending()))

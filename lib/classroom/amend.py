@@ -22,6 +22,7 @@ from classroom.regrade import log
 from classroom.release import release
 from classroom.report import grades
 from classroom.results import read_record, write_record
+from classroom.terminal import counted
 
 _tables = {name: getattr(api, name).__table__ for name in ("Assignment", "Notebook", "BaseCell", "SourceCell")}
 _MARKED = {"GradeCell": api.GradeCell.__table__, "TaskCell": api.TaskCell.__table__}
@@ -105,7 +106,8 @@ def amend(folder: Folder, project: str, grade: Callable[[], dict], say: Callable
         if before is not None and before != found["parts"]:
             moved[student] = {"before": before, "after": found["parts"]}
     _print_points(moved, say)
-    say(f"{project}: {len(moved)} of {len(after)} submissions have other points than before")
+    have = "has" if len(after) == 1 else "have"
+    say(f"{project}: {len(moved)} of {counted(len(after), 'submission')} {have} other points than before")
     log(folder, "amend", project=project, cells=changes, students=sorted(moved))
     note.unlink()
     return {**report, "cells": changes, "by_hand": by_hand, "points": moved}
@@ -177,9 +179,12 @@ def refuse_lost(old: Cells, new: Cells, project: str, submissions: int) -> None:
                 kinds = " or ".join(what[kind] for kind in sorted(cell.kinds - there.kinds))
                 lost.append(f"cell {grade_id} of {name} is no longer {kinds} cell")
     if lost:
+        said = "; ".join(lost)
+        hang = "submission hangs" if submissions == 1 else "submissions hang"
         raise ClassroomError(
-            f"{project} cannot be amended: {'; '.join(lost)}. {submissions} submissions hang on these cells: give them "
-            "back their grade_id and their kind (a cell that should not count any more can have 0 points)"
+            f"{project} cannot be amended: {said}{'' if said.endswith('?') else '.'} {submissions} {hang} on these "
+            "cells: give them back their grade_id and their kind (a cell that should not count any more can have 0 "
+            "points)"
         )
 
 

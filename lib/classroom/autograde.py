@@ -10,16 +10,12 @@ tests, grading's parameters, the files that come along, and `deeppractice.checks
 Python's packages do not touch grades that stand; `--force` does.
 """
 
-import base64
-import hashlib
-import importlib.util
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from classroom.engine import Engine
-from classroom.errors import ClassroomError, RefusedError, near_miss
+from classroom.errors import ClassroomError, RefusedError
 from classroom.folder import Folder
 from classroom.progress import Progress
 from classroom.results import (
@@ -28,11 +24,12 @@ from classroom.results import (
     REFUSED,
     STUDENT_ERROR,
     compose,
-    digest,
     read_result,
     without_run,
     write_result,
 )
+from classroom.standing import files_along, grader_digest, submission_digest
+from classroom.terminal import counted
 
 FAILURES_FIRST = 5  # without a single outcome: then it is not the submissions
 
@@ -72,9 +69,10 @@ def autograde(
     wishes = wishes or Wishes()
     folder.require_released(project)
     everybody = folder.students(project)
+    for name in folder.misnamed(project):
+        say(f"left out: submitted/{name[:100]} is no student's name; give the folder another one")
     for student in students or []:
-        if student not in everybody:
-            raise ClassroomError(f"no submission of {student!r} for {project}{near_miss(student, everybody)}")
+        folder.require_submitted(student, project)
     chosen = [student for student in everybody if not students or student in students]
     if wishes.start != "insecure" and engine.address is None:
         from classroom.sandbox.doctor import quick_check
@@ -91,10 +89,13 @@ def autograde(
     kinds = [record["outcome"] for record in done.values()]
     counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
     again = sum(record["again"] for record in done.values())
-    say(f"{project}: {len(chosen)} submissions, {again} graded now" + (f"; in all {counts}" if counts else ""))
+    stand = f", {len(chosen) - again} stand as they were" if again < len(chosen) else ""
+    in_all = f"; in all {counts}" if counts else ""
+    say(f"{project}: {counted(len(chosen), 'submission')}, {again} graded now{stand}{in_all}")
     if batch.other_environment:
-        text = "were graded in another environment (Python's packages, deeppractice); --force grades them again"
-        say(f"{batch.other_environment} {text}")
+        graded = "1 was" if batch.other_environment == 1 else f"{batch.other_environment} were"
+        text = "graded with other versions of Python's packages or of the course's own code (deeppractice, classroom)"
+        say(f"{graded} {text}, and stand; --force grades them again")
     return {"submissions": done, "limits": batch.limits.as_dict()}
 
 
@@ -139,7 +140,7 @@ class _Batch:
         self.limits = limits(folder, project, wishes)
         self.masters = master(folder, project)
         self.expected = expected_files(folder, project)
-        self.files = _files(folder, project, self.expected)
+        self.files = files_along(folder, project, self.expected)
         self.environment = environment_hash()
         self.grader = grader_digest(self.masters, self.files)
         self.start, self.kernel = _start(self.masters, wishes.start)
@@ -254,47 +255,6 @@ class _Batch:
         kept = {name: record.get(name) for name in ("student", "outcome", "note", "seconds")}
         self.done[record["student"]] = {**kept, "again": again}
         self.progress.step(kept if again else None)
-
-
-def submission_digest(place: Path) -> str:
-    """The hash of what was handed in; links count by where they point, since they are not followed."""
-    from classroom.intake.files import MAX_FILE
-
-    if place.is_symlink() or place.parent.is_symlink():
-        return digest([], place, f"link {place.resolve()}")
-    paths = sorted(place.rglob("*"))
-    others = [f"{path.relative_to(place)} -> {os.readlink(path)}" for path in paths if path.is_symlink()]
-    regular = [path for path in paths if path.is_file() and not path.is_symlink()]
-    readable = [path for path in regular if os.access(path, os.R_OK)]
-    others += [f"unreadable {path.relative_to(place)}" for path in regular if path not in readable]
-    # What is too large to be taken is not read either: a file with a hole in it may be of any size.
-    large = {path: found for path in readable if (found := path.stat()).st_size > MAX_FILE}
-    others += [f"large {path.relative_to(place)} {found.st_size} {found.st_mtime_ns}" for path, found in large.items()]
-    return digest([path for path in readable if path not in large], place, *others)
-
-
-def grader_digest(masters: dict, files: dict[str, str]) -> str:
-    """The hash of what submissions are graded with."""
-    hasher = hashlib.sha256()
-    for name, notebook in sorted(masters.items()):
-        for cell in notebook.cells:
-            meta = cell.metadata.get("nbgrader", {})
-            told = [cell.cell_type, cell.source, *(f"{key}={meta[key]}" for key in sorted(meta) if key != "checksum")]
-            for text in (name, *told):
-                hasher.update(f"{len(text)}:{text}".encode())
-    for name, content in sorted(files.items()):
-        hasher.update(f"{len(name)}:{name}{len(content)}:{content}".encode())
-    package = importlib.util.find_spec("deeppractice")
-    if package is not None:
-        hasher.update(Path(package.origin).with_name("checks.py").read_bytes())
-    return hasher.hexdigest()
-
-
-def _files(folder: Folder, project: str, expected: list[str]) -> dict[str, str]:
-    """What goes along with each job beside the notebooks: the instructor's own files, as in nbgrader."""
-    place = folder.path("release", project)
-    names = [name for name in expected if not name.endswith(".ipynb")]
-    return {name: base64.b64encode((place / name).read_bytes()).decode() for name in names}
 
 
 def _start(masters: dict, wish: str) -> tuple[str, str]:

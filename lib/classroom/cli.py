@@ -31,8 +31,9 @@ a class from start to end:
 It works in any nbgrader course folder: the one with nbgrader_config.py, or one below it. Students' code runs in a
 sandbox, without network, files of yours, or the hidden tests of others; nothing is run where the sandbox is missing.
 
-Every command can be interrupted with Ctrl-C and typed again: it goes on, and does nothing twice. Exit codes: 0 every
-submission has an outcome, 1 some have none, 2 something is missing or mistyped, 130 interrupted.
+Every command can be interrupted with Ctrl-C and typed again: it goes on, and does nothing twice; with --force it begins
+anew. Exit codes: 0 every submission has an outcome, 1 some have none, 2 something is missing or mistyped, 130
+interrupted.
 """
 INTERRUPTED = 130
 
@@ -64,7 +65,10 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # we are ending; a second Ctrl-C would only leave a traceback
-        print("\nclassroom: interrupted; what is done is kept, and the same command goes on from here", file=sys.stderr)
+        again = "and the same command goes on from here"
+        if getattr(arguments, "force", False):
+            again = "and the command without --force goes on from here (with it, it begins anew)"
+        print(f"\nclassroom: interrupted; what is done is kept, {again}", file=sys.stderr)
         return INTERRUPTED
 
 

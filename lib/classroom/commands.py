@@ -6,7 +6,7 @@ before the second that nbgrader takes to import.
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from classroom.errors import ClassroomError
 
 if TYPE_CHECKING:
+    from classroom.engine import Engine
     from classroom.folder import Folder
 from classroom.terminal import printable
 
@@ -49,10 +50,9 @@ def collect(arguments: Namespace) -> Result:
 
 def autograde(arguments: Namespace) -> Result:
     """Run the tests."""
-    with start_engine(arguments) as engine, _locked(arguments) as folder:
+    with _grading(arguments, [arguments.project], arguments.student or ()) as (folder, engine):
         from classroom.autograde import autograde
 
-        folder.require(arguments.project)
         wishes = _wishes(arguments, force=arguments.force)
         students = arguments.student
         report = autograde(folder, arguments.project, say, engine=engine, students=students, wishes=wishes)
@@ -61,10 +61,9 @@ def autograde(arguments: Namespace) -> Result:
 
 def regrade(arguments: Namespace) -> Result:
     """Grade one again."""
-    with start_engine(arguments) as engine, _locked(arguments) as folder:
+    with _grading(arguments, [arguments.project], [arguments.student]) as (folder, engine):
         from classroom.regrade import regrade
 
-        folder.require(arguments.project)
         wishes = _wishes(arguments, force=True)
         student, project, reason = arguments.student, arguments.project, arguments.reason
         report = regrade(folder, student, project, reason, say, engine=engine, wishes=wishes)
@@ -73,11 +72,11 @@ def regrade(arguments: Namespace) -> Result:
 
 def amend(arguments: Namespace) -> Result:
     """Mend a release, and grade old submissions against it."""
-    with start_engine(arguments) as engine, _locked(arguments) as folder:
+    with _grading(arguments, [arguments.project]) as (folder, engine):
         from classroom.amend import amend
         from classroom.autograde import autograde
 
-        project = folder.require(arguments.project)
+        project = arguments.project
 
         def grade() -> dict:
             return autograde(folder, project, say, engine=engine, wishes=_wishes(arguments))
@@ -88,7 +87,9 @@ def amend(arguments: Namespace) -> Result:
 
 def demo(arguments: Namespace) -> Result:
     """Take a made-up class through the whole cycle."""
-    with start_engine(arguments) as engine, _locked(arguments, "_build/demo") as folder:
+    if arguments.project:
+        _require_known(_folder(arguments), arguments.project)
+    with _grading(arguments, other="_build/demo") as (folder, engine):
         from classroom.demo import demo
 
         report = demo(folder, _projects(folder, arguments.project), say, engine=engine, wishes=_wishes(arguments))
@@ -136,12 +137,14 @@ def export(arguments: Namespace) -> Result:
 
 def forget(arguments: Namespace) -> Result:
     """Remove a person, or everybody whose time has come."""
-    from classroom.forget import forget, forget_expired
+    from classroom.forget import forget, forget_expired, require_expired
 
     if bool(arguments.student) == arguments.expired:
         raise ClassroomError("classroom forget STUDENT, or classroom forget --expired")
     folder = _folder(arguments)
     with folder.lock():
+        if arguments.expired:
+            require_expired(folder)
         whom = "everybody" if arguments.expired else arguments.student
         question = f"Remove {whom} from gradebook, files and reports? [y/N] "
         if not arguments.yes and not arguments.dry_run and not _agreed(question):
@@ -189,10 +192,31 @@ def _folder(arguments: Namespace, other: str | None = None) -> "Folder":
 
 
 @contextmanager
-def _locked(arguments: Namespace, other: str | None = None) -> Iterator["Folder"]:
+def _grading(
+    arguments: Namespace, projects: Iterable[str] = (), students: Iterable[str] = (), other: str | None = None
+) -> Iterator[tuple["Folder", "Engine"]]:
+    """The class, held, and an engine for it.
+
+    What is mistyped is said before workers are started. But they start before nbgrader is imported, which takes as
+    long: where our own records tell that all is well, it is not asked here.
+    """
     folder = _folder(arguments, other)
     with folder.lock():
-        yield folder
+        for project in projects:
+            _require_known(folder, project)
+            if not folder.record("release", project).exists():
+                folder.require_released(project)
+            for student in students:
+                if not (folder.home / "submitted" / student / project).is_dir():
+                    folder.require_submitted(student, project)
+        with start_engine(arguments) as engine:
+            yield folder, engine
+
+
+def _require_known(folder: "Folder", project: str) -> None:
+    """See that course.yml, if there is one, names a project; the rest of what it needs is looked at later."""
+    if folder.course is not None and project not in folder.course.due:
+        folder.require(project)
 
 
 def _projects(folder: "Folder", project: str | None) -> list[str]:
@@ -206,7 +230,7 @@ def _code(submissions: dict[str, dict]) -> int:
 
 @contextmanager
 def start_engine(arguments: Namespace) -> Iterator:
-    """The engine of a command's options. It comes first: its workers start while we import what we need ourselves."""
+    """The engine of a command's options, whose workers start while we import what we need ourselves."""
     from classroom.engine import Engine
     from classroom.scheduler import Certificates
 

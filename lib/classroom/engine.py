@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from classroom.errors import ClassroomError
 from classroom.local import LocalWorkers
-from classroom.scheduler import Certificates, check_address, connect
+from classroom.scheduler import Certificates, check_address, connect, is_here
 
 INFRA_ERROR = "infra-error"
 TRIES = 3
@@ -240,11 +240,13 @@ class Engine:
                 now = time.monotonic()
             if self._threads():
                 began = now
-            elif now - began > WORKERS_SECONDS:
-                raise ClassroomError(
-                    f"no worker at {self._where()} for {WORKERS_SECONDS:.0f} s; start some: dask worker …"
-                )
-            elif now - told >= IDLE_SECONDS:
+                continue
+            if self._local is not None:
+                self._local.revive()
+            if now - began > WORKERS_SECONDS:
+                start = f"dask worker {self._where()} --preload classroom.worker --dashboard-address 127.0.0.1:0"
+                raise ClassroomError(f"no worker at {self._where()} for {WORKERS_SECONDS:.0f} s; start some: {start} …")
+            if now - told >= IDLE_SECONDS:
                 told = now + 12 * IDLE_SECONDS
                 self._say(f"waiting for a worker at {self._where()} (Ctrl-C ends; the same command goes on)")
 
@@ -269,6 +271,12 @@ class Engine:
                 raise ClassroomError(message) from None
             problem = error
         except Exception as error:
+            if type(error).__name__ == "EnvironmentDiffersError" and self.address and is_here(self.address):
+                raise ClassroomError(
+                    f"the worker at {self.address} does not run the code that this command would: it is another "
+                    "Python's, or the course's library was changed after it had started; start it again with this "
+                    "Python, and type the same command"
+                ) from None
             if type(error).__name__ in ("EnvironmentDiffersError", "SandboxError"):  # no job would fare better
                 raise ClassroomError(str(error)) from None
             if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == "classroom":
@@ -290,7 +298,8 @@ def _undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Not SIG_IGN, which a worker that the other thread just starts would inherit: then SIGTERM could not end it.
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -7,6 +7,7 @@ submissions, autograded notebooks, feedback, result files and a gradebook.
 import fcntl
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,10 @@ from pathlib import Path
 
 from classroom.course import Course, Project, read_course, read_project
 from classroom.errors import ClassroomError, near_miss
+from classroom.terminal import one_line
 
 CONFIG = "nbgrader_config.py"
+_LONGEST_NAME = 200  # bytes: names of files are made of it
 
 
 class Messages(logging.Handler):
@@ -55,6 +58,7 @@ class Folder:
     def __init__(self, root: Path, class_dir: str = "course") -> None:
         self.root = root
         self.class_dir = class_dir
+        self._option: list[str] = []  # with which the command line named the class
         self.messages = Messages()
 
     @classmethod
@@ -67,7 +71,9 @@ class Folder:
         if class_dir is None:
             return cls(root, os.environ.get("CLASSROOM_DIR", "course"))
         # A relative path keeps nbgrader's own pattern matching of paths intact.
-        return cls(root, os.path.relpath(Path.cwd() / class_dir, root))
+        made = cls(root, os.path.relpath(Path.cwd() / class_dir, root))
+        made._option = ["--course", class_dir]
+        return made
 
     @property
     def home(self) -> Path:
@@ -139,6 +145,13 @@ class Folder:
 
     def students(self, project: str) -> list[str]:
         """Who has a folder for this project under submitted/, in alphabetical order."""
+        return [name for name in self._submitted(project) if _is_possible(name)]
+
+    def misnamed(self, project: str) -> list[str]:
+        """What has a folder for this project under submitted/, but a name that nobody can have here."""
+        return [one_line(name) for name in self._submitted(project) if not _is_possible(name)]
+
+    def _submitted(self, project: str) -> list[str]:
         top = self.path("submitted", ".", ".")
         if not top.is_dir():
             return []
@@ -166,7 +179,9 @@ class Folder:
         """
         known = self.projects()
         if project not in known:
-            beside = self.path("source", project).is_dir()
+            # nbgrader, which knows where sources are, takes a second or two to import.
+            beside = any((place / project).is_dir() for place in self.root.iterdir())
+            beside = beside and self.path("source", project).is_dir()
             hint = "; add it under projects: in course.yml" if beside else near_miss(project, known)
             raise ClassroomError(f"no project {project!r}{hint}")
         if not list(self.path("source", project).glob("*.ipynb")):
@@ -183,8 +198,19 @@ class Folder:
         self.require(project)
         notebooks = list(self.path("release", project).glob("*.ipynb"))
         if not notebooks or not (self.record("release", project).exists() or self._in_gradebook(project)):
-            raise ClassroomError(f"{project} has not been released to this class; first: classroom release {project}")
+            first = self.command("release", project)
+            raise ClassroomError(f"{project} has not been released to this class; first: {first}")
         return project
+
+    def require_submitted(self, student: str, project: str) -> None:
+        """See that a student handed in a project.
+
+        Raises:
+            ClassroomError: naming the near misses.
+        """
+        everybody = self.students(project)
+        if student not in everybody:
+            raise ClassroomError(f"no submission of {student!r} for {project}{near_miss(student, everybody)}")
 
     def has_gradebook(self) -> bool:
         """Whether there is a gradebook already; asking it would make one."""
@@ -203,6 +229,15 @@ class Folder:
         path = self.path("source", name) / "project.yml"
         return read_project(path) if path.exists() else None
 
+    def command(self, *words: str) -> str:
+        """A command for this class as the person at the keyboard would type it."""
+        return shlex.join(["classroom", *words, *self._option])
+
     def shown(self, path: Path) -> str:
         """A path as the person at the keyboard would type it."""
         return os.path.relpath(path)
+
+
+def _is_possible(student: str) -> bool:
+    """Whether a name can stand in files, the gradebook and the table of grades, where a spreadsheet obeys an `=`."""
+    return one_line(student) == student and len(os.fsencode(student)) <= _LONGEST_NAME and student[0] not in "=+-@"

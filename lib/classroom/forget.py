@@ -96,12 +96,7 @@ def forget_expired(
     Raises:
         ClassroomError: course.yml has no such rule, or it is too early.
     """
-    until = kept_until(folder.course) if folder.course else None
-    if until is None:
-        raise ClassroomError("course.yml does not say how long data is kept: retention: {days: 365}")
-    now = now or datetime.now(UTC).replace(tzinfo=None)
-    if now < until:
-        raise ClassroomError(f"the class is kept until {until:%Y-%m-%d} (course.yml, retention); nothing was removed")
+    require_expired(folder, now)
     connection = Connection(folder.coursedir.db_url, say) if folder.has_gradebook() else None
     try:
         students = sorted(everybody(folder, connection))
@@ -109,6 +104,20 @@ def forget_expired(
         if connection is not None:
             connection.close()
     return {"students": [forget(folder, student, say, dry_run) for student in students], "dry_run": dry_run}
+
+
+def require_expired(folder: Folder, now: datetime | None = None) -> None:
+    """See that the days have passed for which course.yml keeps data.
+
+    Raises:
+        ClassroomError: course.yml has no such rule, or it is too early.
+    """
+    until = kept_until(folder.course) if folder.course else None
+    if until is None:
+        raise ClassroomError("course.yml does not say how long data is kept: retention: {days: 365}")
+    now = now or datetime.now(UTC).replace(tzinfo=None)
+    if now < until:
+        raise ClassroomError(f"the class is kept until {until:%Y-%m-%d} (course.yml, retention); nothing was removed")
 
 
 def everybody(folder: Folder, connection: Connection | None) -> set[str]:

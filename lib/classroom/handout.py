@@ -15,6 +15,7 @@ from pathlib import Path
 from classroom.errors import ClassroomError, RefusedError
 from classroom.folder import Folder
 from classroom.intake import SECRET, read_regular, refusals
+from classroom.intake.exchange import DEFAULT_ROOT
 from classroom.results import REFUSED, read_result, write_atomically, writing
 
 REASONS = "not-graded.html"
@@ -44,7 +45,7 @@ def reasons(folder: Folder, project: str) -> dict[str, list[str]]:
     """By student why something that was handed in does not count: refused by intake, or by grading."""
     found: dict[str, list[str]] = {}
     for record in refusals(folder, project):
-        if _NAME.fullmatch(record["student"]):
+        if not record.get("stray") and _NAME.fullmatch(record["student"]):
             what = f"{record['file']}: {record['reason']}" if record["file"] else record["reason"]
             found.setdefault(record["student"], []).append(what)
     for student in folder.students(project):
@@ -114,7 +115,10 @@ def hand_out(folder: Folder, project: str, say: Callable[[str], None]) -> dict[s
     folder.coursedir.assignment_id, folder.coursedir.student_id = project, "*"
     folder.messages.clear()
     configured = ExchangeFactory(config=folder.app.config).release_feedback
-    kind = Release if configured is ExchangeReleaseFeedback else configured
+    kind = configured
+    if configured is ExchangeReleaseFeedback:
+        _require_exchange(folder)
+        kind = Release
     try:
         kind(coursedir=folder.coursedir, authenticator=Authenticator(parent=folder.app), parent=folder.app).start()
     except (ExchangeError, SystemExit):
@@ -122,6 +126,28 @@ def hand_out(folder: Folder, project: str, say: Callable[[str], None]) -> dict[s
     if report["elsewhere"]:
         say(f"not handed in through the exchange, so not to be fetched there: {', '.join(report['elsewhere'])}")
     return report
+
+
+def _require_exchange(folder: Folder) -> None:
+    """See that there is an exchange: nbgrader's own message is for students.
+
+    Raises:
+        ClassroomError: if there is none, or it cannot be written.
+    """
+    course = folder.coursedir.course_id
+    root = Path(folder.app.config.Exchange.get("root", DEFAULT_ROOT))
+    if not course or not root.is_dir():
+        missing = f"{root} is missing" if course else "nbgrader's configuration has no CourseDirectory.course_id"
+        what = f"no exchange: {missing}"
+    elif not os.access(root, os.W_OK | os.X_OK):
+        what = f"you may not write to the exchange {root}"
+    else:
+        return
+    pages = folder.shown(folder.path("feedback", ".", "."))
+    raise ClassroomError(
+        f"feedback was made, but cannot be handed out: {what}; give the pages in {pages}/STUDENT out by other means, "
+        "or set Exchange.root in nbgrader_config.py to where the exchange is"
+    )
 
 
 def _pages(folder: Folder, project: str) -> dict[str, list[tuple[Path, str, str]]]:

@@ -102,6 +102,17 @@ def pixels(data: bytes) -> int:
     return width * height
 
 
+def is_too_large(data: bytes) -> bool:
+    """Whether a picture says that it has more than MAX_PIXELS: 100 kB may say a billion, which a browser then makes."""
+    try:
+        with warnings.catch_warnings(), _open(data) as image:
+            return image.width * image.height > MAX_PIXELS
+    except Image.DecompressionBombError:
+        return True
+    except Exception:  # as above; a browser shows nothing of it either
+        return False
+
+
 def again(data: bytes) -> tuple[str, bytes]:
     """An image decoded and written again, at most MAX_SIDE pixels wide and high, without anything but its pixels.
 

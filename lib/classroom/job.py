@@ -24,8 +24,10 @@ from pathlib import Path
 from classroom.errors import ClassroomError
 from classroom.sandbox.policy import Limits, SandboxError
 from classroom.session import CellResult, Session, Usage
+from classroom.terminal import some
 from classroom.teststep import TestStep
 
+MOST_NOTES = 20  # of what happened in a submission, whose cells may be 2000
 SETUP_SECONDS = 120  # for imports, which take long on a cold or busy machine and are not the student's
 GRADED = "graded"  # the tests ran; wrong answers included
 STUDENT_ERROR = "student-error"  # the submission ended its session: what came after has not run
@@ -84,7 +86,7 @@ def run_job(job: dict, open_session: Callable[[Limits, dict[str, bytes]], Sessio
     except SandboxError as fault:
         outcome |= {"state": INFRA_ERROR, "notebooks": {}, "cells": {}}
         notes = [str(fault)]
-    outcome["note"] = "; ".join(dict.fromkeys(notes))
+    outcome["note"] = "; ".join(some(notes, MOST_NOTES))
     outcome["usage"] = {name: round(value, 3) for name, value in used.as_dict().items()}
     return outcome
 

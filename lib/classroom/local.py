@@ -4,17 +4,23 @@ The scheduler speaks TLS with a certificate made for this batch, so that no othe
 temporary files lie in one private folder, and nothing outlives the engine: killed too, it takes its workers along.
 """
 
+import atexit
 import logging
+import multiprocessing.util  # so that its own end comes after ours
 import os
 import signal
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from classroom.sandbox import owners
+from classroom.scheduler import for_one_batch
 from classroom.worker import LOCAL
 
 CLOSE_SECONDS = 5
+REVIVE_SECONDS = 30  # for a worker that is started anew, until another is
+_WORKER = "Dask Worker process (from Nanny)"  # what Dask calls them
 _SCRATCH = "classroom-batch-"
 
 
@@ -30,7 +36,6 @@ class LocalWorkers:
     def __init__(self, jobs: int, start: str, tries: int) -> None:
         import dask.config
         from distributed import Client, LocalCluster
-        from distributed.security import Security
 
         # All temporary files of the workers, so that they go with us; what an engine left that was killed goes now.
         owners.sweep(Path(tempfile.gettempdir()), _SCRATCH)
@@ -53,7 +58,7 @@ class LocalWorkers:
                 n_workers=1,
                 threads_per_worker=jobs,
                 processes=True,
-                security=Security.temporary(),
+                security=for_one_batch(),
                 dashboard_address="127.0.0.1:0",  # Dask opens a port for its pages in any case; they are empty
                 memory_limit=0,  # nothing is spilled to disk; submissions have limits of their own
                 local_directory=workers,
@@ -64,16 +69,42 @@ class LocalWorkers:
         except BaseException:
             self._scratch.cleanup()
             raise
-        self.client = Client(self._cluster, set_as_default=False, name="classroom")
+        self._revived = time.monotonic() - REVIVE_SECONDS
+        try:
+            self.client = Client(self._cluster, set_as_default=False, name="classroom")
+        except BaseException:
+            self.client = None
+            self.close()
+            raise
+
+    def revive(self) -> None:
+        """Start a worker anew if there is none any more: a nanny gives up on one that is killed before it is up."""
+        from distributed.core import Status
+
+        ended = (Status.closing, Status.closed, Status.failed)
+        nannies = self._cluster.workers.values()
+        if time.monotonic() > self._revived + REVIVE_SECONDS and all(nanny.status in ended for nanny in nannies):
+            self._revived = time.monotonic()
+            self._cluster.scale(0)  # forgets it
+            self._cluster.scale(1)
 
     def close(self) -> None:
         """Kill the workers, and their sandboxes with them: they have nothing to say goodbye for."""
         for nanny in self._cluster.workers.values():
-            nanny.auto_restart = False
+            nanny.close_gracefully()  # only says that it shall not start another one
             if nanny.pid is not None:
                 os.kill(nanny.pid, signal.SIGKILL)
         # What is left has no process of its own: where it does not end in time, it ends with this one.
         with suppress(TimeoutError):
-            self.client.close(timeout=CLOSE_SECONDS)
+            if self.client is not None:
+                self.client.close(timeout=CLOSE_SECONDS)
             self._cluster.close(timeout=CLOSE_SECONDS)
         self._scratch.cleanup()
+
+
+@atexit.register
+def _end_workers() -> None:
+    """Kill what is left of workers whose start failed or never ended: Python would wait for them, maybe for ever."""
+    for process in multiprocessing.active_children():
+        if process.name == _WORKER:
+            process.kill()

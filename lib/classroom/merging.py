@@ -64,7 +64,7 @@ def read_master(db: sa.Connection, folder: Folder, project: str) -> Master:
     assignment, notebook, base = (model.__table__ for model in (api.Assignment, api.Notebook, api.BaseCell))
     found = db.execute(sa.select(assignment.c.id, assignment.c.duedate).where(assignment.c.name == project)).first()
     if found is None:
-        raise ClassroomError(f"the gradebook does not know {project}; first: classroom release {project}")
+        raise ClassroomError(f"the gradebook does not know {project}; first: {folder.command('release', project)}")
     rows = db.execute(sa.select(notebook.c.id, notebook.c.name).where(notebook.c.assignment_id == found.id))
     names = {row.id: row.name for row in rows}
     cells = db.execute(

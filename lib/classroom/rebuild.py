@@ -55,8 +55,8 @@ def master(folder: Folder, project: str) -> dict[str, NotebookNode]:
             try:
                 known = gradebook.find_notebook(name.removesuffix(".ipynb"), project)
             except MissingEntry:
-                again = f"classroom release {project}"
-                raise ClassroomError(f"{project}: {name} is not in the gradebook; first: {again}") from None
+                first = folder.command("release", project)
+                raise ClassroomError(f"{project}: {name} is not in the gradebook; first: {first}") from None
             points = {cell.name: cell.max_score for cell in (*known.grade_cells, *known.task_cells)}
             source = {cell.name: cell for cell in known.source_cells}
             _complete(notebook, source, points, f"{project}, {name}")

@@ -92,7 +92,8 @@ def _generate(folder: Folder, project: str) -> None:
     except (NbGraderException, SystemExit):
         cause = folder.messages.cause()
         if "submissions associated" in cause:
-            cause = f"somebody has handed in, and cells or notebooks came or went; type: classroom amend {project}"
+            amend = folder.command("amend", project)
+            cause = f"somebody has handed in, and cells or notebooks came or went; type: {amend}"
         raise ClassroomError(f"{project}: nbgrader could not make the release: {cause}") from None
 
 

@@ -1,13 +1,17 @@
 """What comes after grading: `classroom feedback`, `export` and the table of grades, read from nbgrader's gradebook."""
 
+import json
 import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 from classroom.errors import ClassroomError
 from classroom.folder import Folder
 from classroom.results import GRADED, REFUSED, STUDENT_ERROR, digest, read_record, read_result, write_record, writing
+from classroom.standing import Since
+from classroom.terminal import counted, one_line
 
 MOST_NAMED_PARTS = 6
 
@@ -33,8 +37,10 @@ def grades(folder: Folder, project: str) -> dict[str, dict]:
         except MissingEntry:
             return found
         refresh_penalties(gradebook, project, late_plugin(folder))
+        order = _order(folder, project)
         for submission in assignment.submissions:
             cells = [grade for notebook in submission.notebooks for grade in notebook.grades]
+            cells.sort(key=lambda grade: order.get((grade.notebook.name, grade.name), len(order)))
             penalty = submission.late_submission_penalty or 0.0
             found[submission.student_id] = {
                 "parts": {grade.cell.name: None if grade.needs_manual_grade else grade.score for grade in cells},
@@ -47,6 +53,18 @@ def grades(folder: Folder, project: str) -> dict[str, dict]:
                 "comments": {c.name: c.comment for notebook in submission.notebooks for c in notebook.comments},
             }
     return found
+
+
+def _order(folder: Folder, project: str) -> dict[tuple[str, str], int]:
+    """The place of each cell in the release, by notebook and grade_id: the gradebook has them in none."""
+    named = []
+    for path in sorted(folder.path("release", project).glob("*.ipynb")):
+        try:
+            cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+            named += [(path.stem, cell["metadata"].get("nbgrader", {}).get("grade_id")) for cell in cells]
+        except (ValueError, KeyError, TypeError, AttributeError):  # somebody's edit; grading says what is wrong with it
+            continue
+    return {name: place for place, name in enumerate(named)}
 
 
 def feedback(folder: Folder, project: str, say: Callable[[str], None], *, release: bool = False) -> dict:
@@ -125,8 +143,8 @@ def export(folder: Folder, target: Path | None, say: Callable[[str], None]) -> d
     with writing(target):
         try:
             with folder.gradebook() as gradebook:
-                plugin.export(gradebook)
-            head, *rows = half.read_text(encoding="utf-8").splitlines(keepends=True)
+                plugin.export(_Quoting(gradebook))
+            head, *rows = (f"{line}\n" for line in half.read_text(encoding="utf-8").split("\n") if line)
             # By project and then student: nbgrader's order is that of names, which may be empty.
             order = list(dict.fromkeys(row.split(",")[0] for row in rows))
             rows.sort(key=lambda row: (order.index(row.split(",")[0]), row.split(",")[3]))
@@ -135,14 +153,45 @@ def export(folder: Folder, target: Path | None, say: Callable[[str], None]) -> d
             os.replace(half, target)
         finally:
             half.unlink(missing_ok=True)
-    say(f"{lines} lines in {folder.shown(target)}")
+    say(f"{counted(lines, 'line')} in {folder.shown(target)}")
     return {"file": str(target), "lines": lines}
 
 
+class _Quoting:
+    """nbgrader's gradebook for its table of grades, with names as cells of CSV: nbgrader writes them as they are.
+
+    Names come from a learning platform, where people may change their own: a comma would move the points to another
+    column, and what begins with `=` is a formula to a spreadsheet.
+    """
+
+    def __init__(self, gradebook) -> None:
+        self._gradebook = gradebook
+
+    def __getattr__(self, name: str):
+        return getattr(self._gradebook, name)
+
+    @property
+    def students(self) -> list[SimpleNamespace]:
+        """Everybody, with quoted names."""
+        fields = ("last_name", "first_name", "email")
+        return [
+            SimpleNamespace(id=person.id, **{field: _cell(getattr(person, field) or "") for field in fields})
+            for person in self._gradebook.students
+        ]
+
+
+def _cell(text: str) -> str:
+    text = one_line(text)
+    if text[:1] in tuple("=+-@"):
+        text = f"'{text}"
+    return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
+
+
 def overview(folder: Folder, project: str) -> list[dict]:
-    """One record a submission: the outcome, the points of each part, and a note in words."""
+    """One record a submission: outcome, points of each part, whether it `changed` since, and a note in words."""
     in_gradebook = grades(folder, project)
     rows = []
+    since = Since(folder, project)
     for student in folder.students(project):
         result = read_result(folder.record("result", project, student), head=True)
         graded = in_gradebook.get(student) if result.get("outcome") else None
@@ -156,7 +205,9 @@ def overview(folder: Folder, project: str) -> list[dict]:
                 notes.append("the grade of the version before stands")
             if graded["waiting"]:
                 notes.append("written part waits for you")
-        row = {"student": student, "outcome": result.get("outcome", "not graded yet")}
+        changed = since.changed(student, result)
+        notes += [changed] if changed else []
+        row = {"student": student, "outcome": result.get("outcome", "not graded yet"), "changed": bool(changed)}
         fields = ("parts", "points", "penalty", "total", "max", "waiting")
         row |= {field: graded[field] if graded else None for field in fields}
         rows.append(row | {"note": "; ".join(notes)})

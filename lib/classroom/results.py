@@ -17,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from classroom.errors import ClassroomError
+from classroom.terminal import some
 
 GRADED = "graded"  # the tests ran; wrong answers included
 STUDENT_ERROR = "student-error"  # the submission ended its own session; what ran counts, somebody should look
@@ -24,6 +25,7 @@ REFUSED = "refused"  # not a notebook that can be graded; nothing was run
 FAILED = "failed"  # our fault or the machine's: tried again next time, never scored
 DAMAGED = "damaged"  # of a result file that cannot be read; never written, and graded again
 
+MOST_SAID = 100  # remarks on how a submission was put right: a notebook made for it has hundreds of thousands
 # A result file's last field stands on a line of its own, so that its head can be read alone: no JSON text holds a
 # line feed of its own, so this is found nowhere else.
 _NOTEBOOKS = b'\n"notebooks":'
@@ -189,7 +191,7 @@ def compose(
         remarks += odd
     return record | {
         "note": "; ".join(dict.fromkeys([*filter(None, [record["note"]]), *remarks])),
-        "rebuilt": said,
+        "rebuilt": some(said, MOST_SAID),
         "usage": usage,
         "host": str(outcome.get("host") or ""),
         "cells": outcome["cells"],

@@ -22,6 +22,7 @@ import nh3
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 from classroom.heavy import few_colours, is_quick, quick_code, shallow_html
+from classroom.images import is_too_large
 
 OURS = "classroom_sanitised"  # in a notebook's metadata: its texts may not be those that were handed in
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -150,7 +151,7 @@ def _data(bundle: dict) -> dict[str, str]:
             clean[mime] = clean_markdown(_text(value))
         elif mime in _PICTURES:
             picture = _base64(value)
-            if picture:
+            if picture and not is_too_large(base64.b64decode(picture)):
                 clean[mime] = picture
     svg = bundle.get("image/svg+xml")
     if svg is not None and "text/html" not in clean:  # as a picture

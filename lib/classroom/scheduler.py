@@ -7,7 +7,10 @@ for the time of the batch: on a machine with many users, nobody else can join it
 
 import asyncio
 import ipaddress
+import socket
+import ssl
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from distributed.security import Security
 
-CONNECT_SECONDS = 10  # for a scheduler to answer
+CONNECT_SECONDS = 8  # for a scheduler to answer
 _DASK = "distributed.comm.tls"
 
 
@@ -48,6 +51,11 @@ def check_address(address: str) -> str:
             f"can read submissions and run code here; use tls://{host}:{port} and --tls-ca, --tls-cert, --tls-key"
         )
     return f"tcp://{host}:{port}"
+
+
+def is_here(address: str) -> bool:
+    """Whether a checked address is on this machine."""
+    return _loopback(address.rpartition("://")[2].rpartition(":")[0].strip("[]"))
 
 
 def _loopback(host: str) -> bool:
@@ -85,6 +93,36 @@ def security(address: str, certificates: Certificates) -> "Security | None":
     return Security(tls_ca_file=ca, tls_client_cert=cert, tls_client_key=key, require_encryption=True)
 
 
+def for_one_batch() -> "Security":
+    """A key and a certificate that exist in memory only, for the processes of one batch on this machine.
+
+    As Dask's `Security.temporary`, but valid on any date: a clock that is set back in mid-batch changes nothing.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from distributed.security import Security
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "classroom")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime(1970, 1, 1))
+        .not_valid_after(datetime(9999, 12, 31))
+        .sign(key, hashes.SHA256())
+    )
+    certificate = made.public_bytes(serialization.Encoding.PEM).decode()
+    encoding = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    secret = key.private_bytes(*encoding).decode()
+    roles = ("client", "scheduler", "worker")
+    keys = {f"tls_{role}_key": secret for role in roles} | {f"tls_{role}_cert": certificate for role in roles}
+    return Security(require_encryption=True, tls_ca_file=certificate, **keys)
+
+
 def connect(address: str, certificates: Certificates) -> "Client":
     """A client of the scheduler at a checked address.
 
@@ -98,11 +136,30 @@ def connect(address: str, certificates: Certificates) -> "Client":
         # First by hand: Dask's client itself waits for ever at a port that takes the connection and says nothing.
         asyncio.run(_identify(address, settings))
         return Client(address, security=settings, timeout=CONNECT_SECONDS, set_as_default=False, name="classroom")
-    except (OSError, ValueError, KeyError, TypeError) as error:  # the last three: it answers, but is no Dask scheduler
-        reason = str(error.__cause__ or error).strip().splitlines() or [f"not within {CONNECT_SECONDS:g} s"]
+    except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:  # all but the first: it is no scheduler
         raise ClassroomError(
-            f"no Dask scheduler answers at {address} ({reason[0][:160]}); is it running, and do the certificates match?"
+            f"no Dask scheduler answers at {address} ({_reason(error)}); is it running, and do the certificates match?"
         ) from None
+
+
+def _reason(error: BaseException) -> str:
+    """What the system said of a connection that failed; Dask wraps it several times."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    for kind, text in (
+        (ssl.SSLCertVerificationError, "its certificate is not signed by that authority"),
+        (ssl.SSLError, "it does not speak TLS, or does not accept the certificate"),
+        (socket.gaierror, "no such host"),
+        (ConnectionRefusedError, "nothing listens there: connection refused"),
+    ):
+        if any(isinstance(one, kind) or kind.__name__ in str(one) for one in chain):
+            return text
+    if any(isinstance(one, KeyError | TypeError | ValueError | MemoryError) for one in chain[:1]):
+        return "what answers there is something else"
+    told = next((one.strerror for one in chain if isinstance(one, OSError) and one.strerror), None)
+    return told.lower() if told else f"no answer within {CONNECT_SECONDS:g} s"
 
 
 async def _identify(address: str, settings: "Security | None") -> None:

@@ -23,6 +23,7 @@ from typing import Protocol, runtime_checkable
 from classroom.outputs import SLACK, clean_outputs, size_of
 
 GRACE_SECONDS = 10.0  # after a cell's limit: to react to the interrupt on a busy machine, and to send what there was
+_LITTLE = 20_000  # bytes that a cell may always say
 _HEAD = struct.Struct(">I")
 _REPLIES = ("ok", "error", "timeout")
 
@@ -161,7 +162,8 @@ class StreamSession:
         return CellResult(outputs, status, seconds, float(cpu))
 
     def _most_output(self) -> int:
-        return self._limits.output_bytes + SLACK * self._number
+        # As `classroom.inside.record` keeps it: once a notebook's share is used up, its cells leave a few lines each.
+        return self._limits.output_bytes + SLACK + _LITTLE * self._number
 
     def _send(self, request: dict, deadline: float) -> None:
         body = json.dumps(request).encode()

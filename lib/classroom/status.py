@@ -2,20 +2,26 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
+
+from dateutil import tz
 
 from classroom.errors import ClassroomError, near_miss
 from classroom.folder import Folder
 from classroom.report import overview, table
-from classroom.results import FAILED, read_result
+from classroom.results import FAILED, read_record, read_result
+from classroom.terminal import counted
 
 NOT_YET = "not graded yet"
+NOT_TAKEN = "not taken"  # nothing of what was handed in
 
 
 def status(folder: Folder, project: str, say: Callable[[str], None]) -> dict:
     """Print who handed in, what came out and what waits: for grading, for a person, or for a machine that works.
 
     Returns:
-        `project`, `released`, `due`, `students` (a record each), `counts` by outcome, and `refused` by intake.
+        `project`, `released`, `source_changed` (since then), `due` (in UTC), `students` (a record each), `counts` by
+        outcome, and `refused` by intake.
     """
     from classroom.intake import refusals
 
@@ -23,8 +29,9 @@ def status(folder: Folder, project: str, say: Callable[[str], None]) -> dict:
     rows = overview(folder, project)
     due = folder.course.due.get(project) if folder.course else None
     released = is_released(folder, project)
-    date = f"due {due:%Y-%m-%d %H:%M} UTC" if due else "no due date"
+    date = f"due {_local(folder, due)}" if due else "no due date"
     say(f"{project}: {date}, {'released' if released else 'not released yet'}")
+    source_changed = released and _source_changed(folder, project)
     for line in table(rows):
         say(line)
     refused = refusals(folder, project)
@@ -36,17 +43,37 @@ def status(folder: Folder, project: str, say: Callable[[str], None]) -> dict:
     said = [f"{number} {outcome}" for outcome, number in sorted(counts.items())]
     said += [f"{by_hand} with a written part that waits for you"] if by_hand else []
     if rows:
-        say(f"{len(rows)} submissions: {', '.join(said)}")
-    if counts[NOT_YET] or counts[FAILED]:
-        say(f"next: classroom autograde {project}")
+        say(f"{counted(len(rows), 'submission')}: {', '.join(said)}")
+    if source_changed:
+        what = "amend" if any(row["points"] is not None for row in rows) else "release"
+        say(f"the source is not what was released; to use it: {folder.command(what, project)}")
+    if counts[NOT_YET] or counts[FAILED] or any(row["changed"] for row in rows):
+        say(f"next: {folder.command('autograde', project)}")
     return {
         "project": project,
         "released": released,
+        "source_changed": source_changed,
         "due": str(due) if due else None,
         "students": rows,
         "counts": dict(counts),
         "refused": refused,
     }
+
+
+def _local(folder: Folder, time: datetime) -> str:
+    """A time as course.yml's readers know it, and in UTC, as all other times are."""
+    zone = tz.gettz(folder.course.text["timezone"] or "UTC")
+    local = time.replace(tzinfo=UTC).astimezone(zone)
+    shown = f"{local:%Y-%m-%d %H:%M} {local.tzname()}"
+    return shown if not local.utcoffset() else f"{shown} ({time:%Y-%m-%d %H:%M} UTC)"
+
+
+def _source_changed(folder: Folder, project: str) -> bool:
+    """Whether the source is another than that of the release; of a release that others made, nobody knows."""
+    from classroom.release import source_digest
+
+    released = read_record(folder.record("release", project)).get("source")
+    return released is not None and released != source_digest(folder, project)
 
 
 def is_released(folder: Folder, project: str) -> bool:
@@ -67,7 +94,9 @@ def show(folder: Folder, student: str, project: str, say: Callable[[str], None])
     from classroom.intake import attempts, refusals
 
     folder.require(project)
-    everybody = sorted({*folder.students(project), *attempts.students(folder, project)})
+    refused = [record for record in refusals(folder, project) if not record.get("stray")]
+    taken = {*folder.students(project), *attempts.students(folder, project)}
+    everybody = sorted(taken | {record["student"] for record in refused})
     if student not in everybody:
         raise ClassroomError(f"no submission of {student!r} for {project}{near_miss(student, everybody)}")
     result = read_result(folder.record("result", project, student), head=True)
@@ -76,14 +105,14 @@ def show(folder: Folder, student: str, project: str, say: Callable[[str], None])
     report = {
         "student": student,
         "project": project,
-        "outcome": result.get("outcome", NOT_YET),
+        "outcome": result.get("outcome", NOT_YET if student in taken else NOT_TAKEN),
         "grade": {name: row.get(name) for name in ("parts", "points", "penalty", "total", "max", "waiting")},
         "result": {name: value for name, value in result.items() if name not in ("answers", "code")},
         "attempts": [
             {"name": kept.name, "time": str(kept.time), "counts": kept == chosen, "why_not": reasons.get(kept.name, "")}
             for kept in attempts.kept(folder, project, student)
         ],
-        "refused": refusals(folder, project, student),
+        "refused": [record for record in refused if record["student"] == student],
         "files": _places(folder, student, project),
     }
     for line in _lines(report, row):
@@ -123,15 +152,24 @@ def _lines(report: dict, row: dict) -> list[str]:
 
 
 def _cells(cells: list[dict], points: dict, parts: dict) -> list[str]:
-    """A line for each code cell that ran or should have, and for each written part."""
+    """A line for each code cell that ran or should have, and for each written part, in the release's order."""
     lines = []
+    ran = {cell.get("grade_id") for cell in cells}
+    waiting = list(points)  # in the order of the notebook; what is written has not run, and stands between what has
+
+    def written(until: str | None) -> None:
+        while waiting and (until is None or until in waiting):
+            name = waiting.pop(0)
+            if name == until:
+                return
+            if name not in ran:
+                lines.append(f"  {name:<28} {'written':<8} {'':>9}{_points(name, points, parts)}")
+
     for number, cell in enumerate(cells, 1):
         name = cell.get("grade_id") or f"own cell {number}"
+        written(name)
         lines.append(f"  {name:<28} {cell['status']:<8} {cell.get('seconds', 0):>7.2f} s{_points(name, points, parts)}")
-    ran = {cell.get("grade_id") for cell in cells}
-    lines += [
-        f"  {name:<28} {'written':<8} {'':>9}{_points(name, points, parts)}" for name in points if name not in ran
-    ]
+    written(None)
     return lines
 
 
@@ -139,5 +177,5 @@ def _points(name: str, points: dict, parts: dict) -> str:
     if name not in points:
         return ""
     earned = parts.get(name)
-    shown = "waits for you" if earned is None else f"{earned:g}"
-    return f"   {shown} of {points[name]['max']:g}"
+    most = points[name]["max"]
+    return f"   waits for you (at most {most:g})" if earned is None else f"   {earned:g} of {most:g}"

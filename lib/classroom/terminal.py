@@ -5,6 +5,7 @@ overwrites what stands before it; marks of direction turn a name around; a line 
 """
 
 import re
+from collections.abc import Iterable
 
 # Controls of ASCII and Latin-1, separators of lines, marks that change the direction of what follows, lone surrogates.
 _ACTIVE = "\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
@@ -20,6 +21,20 @@ def printable(text: str) -> str:
 def one_line(name: str) -> str:
     r"""A name, or another word of a student's within a line of ours: lines and tabs are spelled out too."""
     return _IN_NAMES.sub(_spelled, name)
+
+
+def some(texts: Iterable[str], most: int) -> list[str]:
+    """Each text once; of more than `most` the first ones and the last few, which tell how it ended."""
+    texts = list(dict.fromkeys(texts))
+    if len(texts) <= most:
+        return texts
+    last = min(3, most // 2)
+    return [*texts[: most - last], f"… {len(texts) - most} more …", *texts[-last:]]
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 submission`, `2 submissions`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _spelled(found: re.Match) -> str:

@@ -3,7 +3,9 @@
 A worker process has one warm template, shared by its threads, so that torch is imported once a machine. On a cluster,
 start workers with `--preload classroom.worker`, and the template is made while the worker still introduces itself:
 
-    dask worker tls://scheduler.example.org:8786 --nworkers 1 --nthreads 8 --preload classroom.worker …
+    dask worker tls://scheduler:8786 --nworkers 1 --preload classroom.worker --dashboard-address 127.0.0.1:0 …
+
+The last option keeps Dask's web page, which has no TLS, to the machine itself; `--no-dashboard` would not.
 """
 
 import functools

@@ -299,7 +299,7 @@ def test_results_say_in_which_environment(tiny):
     record = read_result(path)
     path.write_text(path.read_text().replace(record["environment"], "0" * 64))
     done = tiny.run("autograde", "tiny")
-    assert "1 were graded in another environment" in done.stdout
+    assert "1 was graded with other versions" in done.stdout
 
 
 def test_a_project_of_two_kernels_is_refused(tiny):

@@ -1,11 +1,13 @@
 """The command line: what is mistyped is named with its near miss, and the exit codes hold."""
 
 import re
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from classroom import commands
 from classroom.cli import main
 
 COMMANDS = ["release", "collect", "autograde", "regrade", "feedback", "status", "show", "export", "amend", "forget"]
@@ -149,6 +151,53 @@ def test_forget_asks_first(tiny, monkeypatch):
     assert done.returncode == 2
     assert "nothing was removed" in done.stderr
     assert (tiny.root / "course/submitted/somebody").exists()
+
+
+def test_forget_says_that_it_is_too_early_before_it_asks(tiny, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda question: pytest.fail("asked"))
+    done = tiny.run("forget", "--expired")
+    assert done.returncode == 2
+    assert "course.yml does not say how long data is kept" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["autograde", "tiny"], "what is done is kept, and the same command goes on from here"),
+        (
+            ["autograde", "tiny", "--force"],
+            "kept, and the command without --force goes on from here (with it",
+        ),
+    ],
+)
+def test_interrupted_it_says_what_to_type(monkeypatch, capsys, words, said):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(commands, "autograde", interrupted)
+    try:
+        assert main(words) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["autograde", "tinny"],
+        ["autograde", "tiny", "--student", "nobody"],
+        ["regrade", "nobody", "tiny", "--reason", "x"],
+        ["amend", "tiny", "--course", "other"],
+        ["demo", "tinny"],
+    ],
+)
+def test_what_is_mistyped_is_said_before_workers_are_started(tiny, monkeypatch, words):
+    started = []
+    monkeypatch.setattr("classroom.engine.Engine.__init__", lambda *_, **__: started.append(1))
+    assert tiny.run(*words, "--jobs", "1").returncode == 2  # --jobs: not the engine that tests share
+    assert started == []
 
 
 def test_nothing_that_a_command_does_not_need_is_imported():

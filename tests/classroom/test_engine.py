@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -17,7 +18,7 @@ import pytest
 from classroom import engine as engine_module
 from classroom.engine import TRIES, Engine
 from classroom.errors import ClassroomError
-from classroom.scheduler import Certificates, check_address, security
+from classroom.scheduler import Certificates, _reason, check_address, security
 
 
 def worker():
@@ -211,7 +212,79 @@ def test_a_scheduler_that_is_not_there(monkeypatch):
         with Engine(scheduler=f"127.0.0.1:{taken.getsockname()[1]}") as engine, pytest.raises(ClassroomError) as raised:
             engine.client()
     assert "no Dask scheduler answers at tcp://127.0.0.1:" in str(raised.value)
+    assert "(nothing listens there: connection refused); is it running" in str(raised.value)
     assert time.monotonic() - began < 6
+
+
+def wrapped(error: BaseException) -> OSError:
+    """As Dask raises it."""
+    outer = OSError("Timed out trying to connect to tls://far:1 after 8 s")
+    outer.__cause__ = OSError(f"in <distributed.comm.tcp.TLSConnector object at 0x7f>: {type(error).__name__}: x")
+    outer.__cause__.__cause__ = error
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (wrapped(ConnectionRefusedError(111, "Connection refused")), "nothing listens there: connection refused"),
+        (wrapped(socket.gaierror(-2, "Name or service not known")), "no such host"),
+        (wrapped(ssl.SSLCertVerificationError("x")), "its certificate is not signed by that authority"),
+        (wrapped(ssl.SSLError("wrong version")), "it does not speak TLS, or does not accept the certificate"),
+        (wrapped(OSError(113, "No route to host")), "no route to host"),
+        (TimeoutError(), "no answer within 8 s"),
+        (MemoryError(), "what answers there is something else"),
+        (KeyError("type"), "what answers there is something else"),
+    ],
+)
+def test_why_no_scheduler_answers_is_said_without_names_of_objects(error, said):
+    assert _reason(error) == said
+
+
+LEFT = """
+import atexit, signal
+from distributed.deploy import spec
+from classroom.engine import Engine
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the worker inherits it
+    engine = Engine(jobs=1, function=print)
+    engine.client()
+    atexit.unregister(spec.close_clusters)  # as when it does not get through
+"""
+
+
+def test_a_worker_that_is_left_and_does_not_end_does_not_keep_the_command(tmp_path):
+    (tmp_path / "left.py").write_text(LEFT)
+    assert subprocess.run([sys.executable, str(tmp_path / "left.py")], timeout=60, check=False).returncode == 0
+
+
+CLOSED = """
+import multiprocessing, sys, time
+from classroom.engine import Engine
+
+if __name__ == "__main__":
+    began = time.monotonic()
+    Engine(jobs=1, function=print).close()  # while it still starts
+    print(multiprocessing.active_children(), time.monotonic() - began)
+"""
+
+
+def test_closed_while_it_starts_it_leaves_nothing(tmp_path):
+    (tmp_path / "closed.py").write_text(CLOSED)
+    command = [sys.executable, str(tmp_path / "closed.py")]
+    done = subprocess.run(command, timeout=60, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout[:3], done.stderr) == (0, "[] ", "")
+
+
+def test_a_scheduler_of_this_machine_whose_worker_is_older_than_the_code(tmp_path):
+    message = r"does not run the code that this command would: .*; start it again"
+    with (
+        Scheduler(tmp_path) as scheduler,
+        Engine(scheduler=scheduler.address, function=work) as engine,
+        pytest.raises(ClassroomError, match=message),
+    ):
+        run(engine, [{"do": "differs"}])
 
 
 def test_a_port_that_never_answers(monkeypatch):

@@ -362,8 +362,24 @@ def test_two_people_of_one_name_are_nobody(folder, release, tmp_path):
     names = [f"Jane Doe_{number}_assignsubmission_file_/tiny.ipynb" for number in (1, 2)]
     report = go(folder, download(tmp_path / "m", names, release))
     assert report["collected"] == []
-    reason = "Jane Doe_1 and Jane Doe_2 would both be jane-doe; first enter them: nbgrader db student add --help"
+    reason = "Jane Doe_1 and Jane Doe_2 would both be jane-doe; give one another name: unpack the archive, and rename "
+    reason += "the folder or file"
     assert [r["reason"] for r in report["refused"]] == [reason, reason]
+    # The advice helps.
+    (tmp_path / "m" / "Jane Doe_2_assignsubmission_file_").rename(
+        tmp_path / "m" / "Jane Doe B_2_assignsubmission_file_"
+    )
+    assert go(folder, tmp_path / "m")["collected"] == ["jane-doe", "jane-doe-b"]
+
+
+def test_two_people_of_one_name_whose_numbers_are_known(folder, release, tmp_path):
+    names = [f"doejane_1234{number}_67890_tiny-1.ipynb" for number in (1, 2)]
+    place = download(tmp_path / "canvas", names, release)
+    assert "enter both with their numbers (nbgrader db student add" in go(folder, place)["refused"][0]["reason"]
+    with folder.gradebook() as gradebook:
+        gradebook.add_student("jane1", first_name="Jane", last_name="Doe", lms_user_id="12341")
+        gradebook.add_student("jane2", first_name="Jane", last_name="Doe", lms_user_id="12342")
+    assert go(folder, place)["collected"] == ["jane1", "jane2"]
 
 
 def test_nbgraders_own_layouts(folder, release, tmp_path, tiny):

@@ -95,6 +95,7 @@ def test_who_was_refused_is_told_why(folder, make_result):
     lines = [
         {"student": "cleo", "file": "", "reason": "a link, not a file"},
         {"student": "../x", "file": "", "reason": "y"},
+        {"student": "header.ipynb", "file": "", "reason": "not a student's folder", "stray": True},
     ]
     log.write_text("".join(json.dumps(base | line) + "\n" for line in lines))
     report = feedback(folder, "tiny", lambda text: None)
@@ -106,6 +107,7 @@ def test_who_was_refused_is_told_why(folder, make_result):
     assert "Nothing is graded so far." in pages["bob"]
     assert "a link, not a file" in pages["cleo"]
     assert not (folder.home / "x").exists()
+    assert not folder.path("feedback", "tiny", "header.ipynb").exists()
     # Handed in again and taken: the page goes.
     hand_in_and_grade(folder, make_result(folder, "bob", {"why": "So."}), None)
     assert feedback(folder, "tiny", lambda text: None)["told"] == ["ada", "cleo"]
@@ -140,7 +142,7 @@ def test_only_our_pages_go_through_the_exchange(tiny, make_result, tmp_path):
     assert (outbound / f"{hashes[0]}.html").read_bytes() == (place / "tiny.html").read_bytes()
     assert "answer.ipynb" in (outbound / f"{hashes[2]}.html").read_text()
     root.rename(tmp_path / "gone")
-    with pytest.raises(ClassroomError, match="cannot be handed out"):
+    with pytest.raises(ClassroomError, match=r"cannot be handed out: no exchange: .* is missing; give the pages in"):
         feedback(folder, "tiny", said.append, release=True)
 
 

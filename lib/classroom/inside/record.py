@@ -59,7 +59,7 @@ class Recorder:
             room = self._room(_size(text))
             if room < _size(text):
                 self._cut_streams.add(name)
-                text = text[: max(0, room)]  # in characters: near enough, and never more than twice the limit
+                text = text.encode("utf-8", "replace")[: max(0, room)].decode("utf-8", "ignore")
                 if not text:
                     return
             self._used += _size(text)
@@ -82,6 +82,8 @@ class Recorder:
                 first = kind not in self._kinds
                 if not first or kind == "display_data":
                     return
+                if kind == "error" and self.total_bytes - self._total - self._used < size:
+                    output = _short_error(output, frames=1, text=_RESULT_TEXT)  # a notebook may have 2000 cells
                 if kind == "execute_result":
                     output["data"] = {"text/plain": str(output["data"].get("text/plain", ""))[:_RESULT_TEXT]}
             self._used += size
@@ -164,10 +166,10 @@ def _other(value: object) -> object:
     return repr(value)[:_RESULT_TEXT]
 
 
-def _short_error(output: dict) -> dict:
+def _short_error(output: dict, frames: int = _ERROR_FRAMES, text: int = _ERROR_TEXT) -> dict:
     """An error with a traceback of a sane length: a recursion leaves thousands of frames."""
-    frames = [str(frame)[:_ERROR_TEXT] for frame in output["traceback"]]
-    if len(frames) > 2 * _ERROR_FRAMES:
-        left_out = f"... {len(frames) - 2 * _ERROR_FRAMES} frames left out ..."
-        frames = [*frames[:_ERROR_FRAMES], left_out, *frames[-_ERROR_FRAMES:]]
-    return {**output, "evalue": output["evalue"][:_ERROR_TEXT], "traceback": frames}
+    lines = [str(frame)[:text] for frame in output["traceback"]]
+    if len(lines) > 2 * frames:
+        left_out = f"... {len(lines) - 2 * frames} frames left out ..."
+        lines = [*lines[:frames], left_out, *lines[-frames:]]
+    return {**output, "ename": output["ename"][:text], "evalue": output["evalue"][:text], "traceback": lines}

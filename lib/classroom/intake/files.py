@@ -69,8 +69,12 @@ class FolderTree:
             yield entry
 
     def _walk(self, folder: int, above: tuple[str, ...], depth: int) -> Iterator[Entry]:
-        with os.scandir(folder) as listing:
-            found = sorted(listing, key=lambda entry: entry.name)
+        try:
+            with os.scandir(folder) as listing:
+                found = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            yield Entry(shown("/".join(above)), f"a folder that can't be listed: {error.strerror}", above or ("",))
+            return
         for item in found:
             raw = (*above, item.name)
             path = shown("/".join(raw))
@@ -78,6 +82,9 @@ class FolderTree:
                 status = os.stat(item.name, dir_fd=folder, follow_symlinks=False)
             except FileNotFoundError:
                 continue  # removed while we looked
+            except OSError as error:  # a folder that may be listed and not entered
+                yield Entry(path, f"can't be looked at: {error.strerror}", raw)
+                continue
             reason = "" if stat.S_ISREG(status.st_mode) else "not a regular file"
             if stat.S_ISLNK(status.st_mode):
                 reason = "a link, not a file"
@@ -163,7 +170,10 @@ def _read(path: Path | str, most: int, within: int | None) -> tuple[bytes, os.st
         os.close(handle)
         raise RefusedError("not a regular file")
     with os.fdopen(handle, "rb") as file:
-        data = file.read(most + 1) if found.st_size <= most else b""
+        try:
+            data = file.read(most + 1) if found.st_size <= most else b""
+        except OSError as error:  # of a network's or a student's own file system
+            raise RefusedError(f"can't be read: {error.strerror}") from None
         if max(found.st_size, len(data)) > most:
             size = max(found.st_size, len(data))
             raise RefusedError(f"{size / 1e6:.1f} MB, expected at most {most / 1e6:g}")

@@ -29,6 +29,8 @@ class Log:
         self._known.add((student, origin, file, reason))
         record = {"student": student, "file": file, "reason": reason, "origin": origin, "attempt": attempt}
         record["time"] = str(arrival.time) if arrival.time else None
+        if arrival.stray:
+            record["stray"] = True
         self.records.append({**record, "when": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"})
         self._new = True
 
@@ -48,7 +50,8 @@ def refusals(folder: Folder, project: str, student: str | None = None) -> list[d
         student: one student's only; by default everybody's.
 
     Returns:
-        Records with `student`, `file` (empty: the whole submission), `reason`, `origin`, `attempt`, `time` and `when`.
+        Records with `student`, `file` (empty: the whole submission), `reason`, `origin`, `attempt`, `time` and `when`;
+        `stray` where the file is nobody's and `student` only its name.
     """
     found = []
     counts: dict[str, attempts.Attempt | None] = {}

@@ -40,6 +40,7 @@ class Arrival:
     time: datetime | None = None  # in UTC and naive; None: not said by the name
     late: bool = False  # the platform says so, without a time
     reason: str = ""  # why nothing of it is taken
+    stray: bool = False  # a file that is nobody's, called by its own name
     refused: list[tuple[str, str]] = field(default_factory=list)  # single files, with reasons
     notes: list[str] = field(default_factory=list)
 
@@ -91,7 +92,7 @@ def arrange(folder: Folder, project: str, entries: list[Entry], pattern: str | N
             reason = entry.reason or "its name does not fit the pattern"
             if pattern == "nbgrader":
                 reason = "not a student's folder"
-            arrivals.setdefault(key, Arrival(key[0], f"{pattern}:{key[0]}", reason=reason))
+            arrivals.setdefault(key, Arrival(key[0], f"{pattern}:{key[0]}", reason=reason, stray=True))
             continue
         said = {key: value for key, value in found.groupdict().items() if value}
         file = said.get("file") or entry.path.rsplit("/", 1)[-1]
@@ -109,7 +110,7 @@ def arrange(folder: Folder, project: str, entries: list[Entry], pattern: str | N
             arrival.files[file] = entry
         elif not entry.reason:
             arrival.refused.append((file, "there twice; the first was taken"))
-    _refuse_namesakes(arrivals)
+    _refuse_namesakes(arrivals, pattern)
     return sorted(arrivals.values(), key=lambda arrival: (arrival.student, arrival.origin)), names.said
 
 
@@ -173,7 +174,7 @@ def _set_time(arrival: Arrival, text: str, folder: Folder) -> None:
         arrival.reason = f"its name says the time {text[:40]!r}, which is none"
 
 
-def _refuse_namesakes(arrivals: dict[tuple, Arrival]) -> None:
+def _refuse_namesakes(arrivals: dict[tuple, Arrival], pattern: str) -> None:
     """Two people of one name are told apart by a person, never by us."""
     people = defaultdict(set)
     for key, arrival in arrivals.items():
@@ -186,7 +187,10 @@ def _refuse_namesakes(arrivals: dict[tuple, Arrival]) -> None:
             arrival.reason = STUDENT_RULE
         if len(people[arrival.student]) > 1:
             who = " and ".join("_".join(part for part in key if part) for key in sorted(people[arrival.student]))
-            arrival.reason = f"{who} would both be {arrival.student}; first enter them: nbgrader db student add --help"
+            what = "give one another name: unpack the archive, and rename the folder or file"
+            if pattern == "canvas":  # whose numbers are people's
+                what = f"enter both with their numbers (nbgrader db student add ID --lms-user-id N), or {what}"
+            arrival.reason = f"{who} would both be {arrival.student}; {what}"
 
 
 class _Names:

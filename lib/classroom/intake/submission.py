@@ -40,7 +40,11 @@ def read_submission(place: Path, expected: Sequence[str]) -> Submission:
     Raises:
         RefusedError: if there is no notebook that can be graded, or the time of handing in can't be read.
     """
-    above = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:  # a link would be another's folder
+        above = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        reason = "a link, not a folder" if place.parent.is_symlink() else str(error.strerror).lower()
+        raise RefusedError(f"the student's folder is {reason}") from None
     try:
         with FolderTree(Path(place.name), within=above) as tree:
             found = pick(tree, {entry.path: entry for entry in tree.entries()}, expected)

@@ -21,6 +21,7 @@ from classroom.results import write_atomically, writing
 from classroom.simulate.honest import ODD, PARTIAL, RIGHT, WRONG, Kind, from_bank
 from classroom.simulate.hostile import HOSTILE, write_links
 from classroom.simulate.material import Material, read_material, right_work
+from classroom.terminal import counted
 
 PROPORTIONS = {"right": 48, "partial": 14, "wrong": 14, "odd": 12, "hostile": 12}  # percent
 LATE = 0.08  # of the right, partial and wrong ones; an hour to four days
@@ -85,9 +86,10 @@ def simulate(
     csv.writer(table, lineterminator="\n").writerows([COLUMNS, *rows])
     write_atomically(key, table.getvalue())
     counts = {group: sum(row[1] == group for row in rows) for group in PROPORTIONS}
-    say(f"{students} students in {folder.shown(target)}: {', '.join(f'{n} {g}' for g, n in counts.items() if n)}")
+    said = ", ".join(f"{number} {group}" for group, number in counts.items() if number)
+    say(f"{counted(students, 'student')} in {folder.shown(target)}: {said}")
     say(f"who is what, and what should come out: {folder.shown(key)}")
-    say(f"next: classroom collect {project} --from {folder.shown(target)}")
+    say(f"next: {folder.command('collect', project, '--from', folder.shown(target))}")
     names = sorted({f"{row[1]}: {row[2]}" for row in rows})
     return {
         "folder": str(target),

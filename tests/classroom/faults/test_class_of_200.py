@@ -35,7 +35,7 @@ def test_graded_while_it_is_killed(tmp_path: Path, capsys):
         until_done(made, "release", "checkpoint-01")
         until_done(made, "simulate", "checkpoint-01", "--students", str(STUDENTS))
         collect = ("collect", "checkpoint-01", "--from", "course/inbound-simulated/checkpoint-01")
-        calm = Class(Path(shutil.copytree(root, tmp_path / "calm" / "class")), other, quick=False)
+        calm = Class(Path(shutil.copytree(root, tmp_path / "calm" / "class", symlinks=True)), other, quick=False)
         until_done(calm, *collect)
         for _ in range(4):
             process = made.start(*collect)

@@ -37,6 +37,9 @@ def test_where_groups_can_be_made(tmp_path: Path) -> None:
     found = [("memory", tmp_path / "memory/user/me"), ("pids", tmp_path / "pids/user/me")]
     assert cgroups.find(own, memory + pids) == found
     assert cgroups.find(own, memory) == []  # one without the other is of no use
+    (tmp_path / "cpu/user/me").mkdir(parents=True)
+    cpu = mounted("cgroup", tmp_path / "cpu", "rw,cpu")  # so that each submission has one share of the processor
+    assert cgroups.find(own, memory + pids + cpu) == [*found, ("cpu", tmp_path / "cpu/user/me")]
     assert cgroups.find("", memory + pids) == []
     # In a container the group's path is the host's, and only its own part is mounted.
     inner = mounted("cgroup", tmp_path / "memory", "rw,memory", "/docker/1") + mounted(
@@ -51,7 +54,7 @@ def test_where_groups_can_be_made(tmp_path: Path) -> None:
     place = tmp_path / "odd name" / "a"
     two = mounted("cgroup2", tmp_path / "odd name")
     (place / "cgroup.controllers").write_text("cpu memory pids")
-    (place / "cgroup.subtree_control").write_text("memory pids")
+    (place / "cgroup.subtree_control").write_text("cpu memory pids")
     assert cgroups.find("0::/a\n", two) == [("v2", place)]
     (place / "classroom.host").mkdir()  # where a process of ours has moved itself and us
     assert cgroups.find("0::/a/classroom.host\n", two) == [("v2", place)]
