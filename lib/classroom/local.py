@@ -78,15 +78,11 @@ class LocalWorkers:
             raise
 
     def revive(self) -> None:
-        """Start a worker anew if there is none any more: a nanny gives up on one that is killed before it is up."""
-        from distributed.core import Status
-
-        ended = (Status.closing, Status.closed, Status.failed)
+        """Start a worker if none runs any more: Dask's nanny gives up on one that is killed while it starts."""
         nannies = self._cluster.workers.values()
-        if time.monotonic() > self._revived + REVIVE_SECONDS and all(nanny.status in ended for nanny in nannies):
+        if time.monotonic() > self._revived + REVIVE_SECONDS and all(nanny.pid is None for nanny in nannies):
             self._revived = time.monotonic()
-            self._cluster.scale(0)  # forgets it
-            self._cluster.scale(1)
+            self._cluster.scale(len(self._cluster.worker_spec) + 1)  # one more; to take the other away may hang
 
     def close(self) -> None:
         """Kill the workers, and their sandboxes with them: they have nothing to say goodbye for."""
