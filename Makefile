@@ -70,6 +70,7 @@ bench: install ## measure speed against code written by hand and against public 
 	@$(PY) benchmarks/data.py
 	@$(PY) benchmarks/generative.py
 	@$(PY) benchmarks/grading.py
+	@$(PY) benchmarks/writer.py
 
 bench-gpu: ## the same on a GPU: needs only python3 with torch, numpy, matplotlib and scikit-learn
 	@PYTHONPATH=lib python3 benchmarks/training.py --device cuda

@@ -5,8 +5,8 @@
 
 (a) a class of light notebooks: they import torch, draw a plot and have five tests. (b) the mini-project `generative`,
 its own solution. Ours is `classroom autograde`, sandboxed, with as many jobs as there are processors; stock is
-`nbgrader autograde` on a copy of the same class. Then three parts of ours alone: from a job's arrival to its first cell
-run; the writer, from result files to gradebook and sanitised notebooks; the writer over a large class, with its memory.
+`nbgrader autograde` on a copy of the same class. Then two parts of ours alone: from a job's arrival to its first cell
+run; the writer, from result files to gradebook and sanitised notebooks.
 Prints tables and writes benchmarks/grading-cpu.json. One row is one round; read the ratios, the machines are noisy.
 """
 
@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import statistics
 import subprocess
@@ -50,7 +49,7 @@ def main() -> None:
     )
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
-    few, many, solutions, large = (4, 8, 1, 100) if arguments.quick else (40, 200, 4, 10_000)
+    few, many, solutions = (4, 8, 1) if arguments.quick else (40, 200, 4)
     rounds = 1 if arguments.quick else arguments.rounds
     path = Path(__file__).with_name("grading-cpu.json")
     # One of the three alone takes the place of its own figures.
@@ -69,7 +68,7 @@ def main() -> None:
             generative = generative_class(place / "generative")
             result["generative"] = compare(generative, solutions, None, min(rounds, 2), arguments.jobs)
         if arguments.only in (None, "parts"):
-            result["parts"] = parts(light_class(place / "parts"), few, large, arguments.jobs)
+            result["parts"] = parts(light_class(place / "parts"), few, arguments.jobs)
     if not arguments.quick:
         path.write_text(json.dumps(result, indent=1) + "\n")
 
@@ -217,8 +216,8 @@ def _check_points(place: Path, project: str, students: int) -> None:
 # Parts of ours
 
 
-def parts(released: tuple[Path, str], few: int, large: int, jobs: int) -> dict:
-    """From a job's arrival to its first cell, and what a merge costs, in a class of `few` and in a large one."""
+def parts(released: tuple[Path, str], few: int, jobs: int) -> dict:
+    """From a job's arrival to its first cell, and what a merge costs (writer.py has a class of 10,000)."""
     root, project = released
     first_cell = _first_cell(20)
     with tempfile.TemporaryDirectory(prefix="class-", dir=root.parent) as scratch:
@@ -229,18 +228,9 @@ def parts(released: tuple[Path, str], few: int, large: int, jobs: int) -> dict:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.copy(root / "course" / "gradebook.db", place / "course")
         writer = _merge(place, project)
-        sample = next((place / "course" / "results" / project).glob("*.result.json"))
-        record = json.loads(sample.read_text())
-        for number in range(large):
-            from classroom.results import write_result
-
-            student = f"t{number:05d}"
-            write_result(sample.with_name(f"{student}.result.json"), record | {"student": student})
-        memory, each = _merge_large(place, project)
     print(f"\nfirst cell {first_cell:.3f} s after a job arrives (median of 20)")
-    print(f"writer {writer:.4f} s a submission; {each:.4f} s in a class of {large}; MB at each tenth of it: {memory}")
-    values = {"first_cell": first_cell, "writer_each": writer, "large": large, "writer_each_large": each}
-    return {**{k: round(v, 4) for k, v in values.items()}, "writer_memory_mb": memory}
+    print(f"writer {writer:.4f} s a submission")
+    return {"first_cell": round(first_cell, 4), "writer_each": round(writer, 4)}
 
 
 def _first_cell(times: int) -> float:
@@ -270,22 +260,6 @@ def _merge(place: Path, project: str) -> float:
         began = time.perf_counter()
         done = writer.catch_up()
         return (time.perf_counter() - began) / len(done)
-
-
-def _merge_large(place: Path, project: str) -> tuple[list[int], float]:
-    """The writer's memory at each tenth of a large class, and seconds each; the process is this one."""
-    from classroom.folder import Folder
-    from classroom.writer import Writer
-
-    memory = []
-    with Writer(Folder(place), project) as writer:
-        waiting = list(writer.pending())
-        began = time.perf_counter()
-        for number, student in enumerate(waiting, 1):
-            writer.merge_file(student)
-            if number % max(1, len(waiting) // 10) == 0:
-                memory.append(round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
-        return memory, (time.perf_counter() - began) / len(waiting)
 
 
 def _median(values) -> float:
