@@ -139,7 +139,10 @@ class Engine:
         if isinstance(self._failure, ClassroomError):
             raise self._failure
         if self._failure is not None:
-            raise ClassroomError(f"the workers did not start: {self._failure}") from self._failure
+            reason = str(self._failure).rstrip(".")
+            raise ClassroomError(
+                f"the workers did not start: {reason}; the same command tries again"
+            ) from self._failure
         return self._client
 
     def close(self) -> None:
@@ -242,8 +245,13 @@ class Engine:
                 began = now
                 continue
             if self._local is not None:
-                self._local.revive()
+                self._local.revive(now - began)
             if now - began > WORKERS_SECONDS:
+                if self.address is None:
+                    raise ClassroomError(
+                        "the worker on this machine ends whenever it starts; what is done is kept, and the same "
+                        "command goes on (`classroom doctor` shows what this machine lacks)"
+                    )
                 start = f"dask worker {self._where()} --preload classroom.worker --dashboard-address 127.0.0.1:0"
                 raise ClassroomError(f"no worker at {self._where()} for {WORKERS_SECONDS:.0f} s; start some: {start} …")
             if now - told >= IDLE_SECONDS:

@@ -19,7 +19,8 @@ from classroom.scheduler import for_one_batch
 from classroom.worker import LOCAL
 
 CLOSE_SECONDS = 5
-REVIVE_SECONDS = 30  # for a worker that is started anew, until another is
+REVIVE_SECONDS = 15  # between two tries to start a worker anew
+STUCK_SECONDS = 60  # a worker is up two seconds after its start; under a heavy load, after twenty
 _WORKER = "Dask Worker process (from Nanny)"  # what Dask calls them
 _SCRATCH = "classroom-batch-"
 
@@ -77,11 +78,22 @@ class LocalWorkers:
             self.close()
             raise
 
-    def revive(self) -> None:
-        """Start a worker if none runs any more: Dask's nanny gives up on one that is killed while it starts."""
-        nannies = self._cluster.workers.values()
-        if time.monotonic() > self._revived + REVIVE_SECONDS and all(nanny.pid is None for nanny in nannies):
-            self._revived = time.monotonic()
+    def revive(self, seconds: float) -> None:
+        """Start a worker if none runs any more: Dask's nanny gives up on one that is killed while it starts.
+
+        Args:
+            seconds: for how long there has been none that takes jobs.
+        """
+        if time.monotonic() < self._revived + REVIVE_SECONDS:
+            return
+        starting = [nanny.pid for nanny in self._cluster.workers.values() if nanny.pid is not None]
+        if starting and seconds < STUCK_SECONDS:
+            return
+        self._revived = time.monotonic()
+        for pid in starting:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if not starting:
             self._cluster.scale(len(self._cluster.worker_spec) + 1)  # one more; to take the other away may hang
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from classroom import session as session_module
@@ -149,6 +149,7 @@ KEYS = ["name", "text", "data", "metadata", "execution_count", "ename", "evalue"
 DATA = st.dictionaries(st.sampled_from(["text/plain", "image/png", "application/json", "a/b", "no mime"]), JSON)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)  # how fast a busy machine draws says nothing
 @given(
     st.lists(
         st.dictionaries(st.sampled_from(KEYS), JSON | DATA).flatmap(

@@ -56,9 +56,10 @@ def command(
     """
     limits = limits or Limits()
     mounts = [(staged.library, policy.LIBRARY), *policy.environment_mounts()]
+    bwrap = _bwrap()  # first, so that its absence is what is reported
     bridge, moved = _bridge([outside for outside, _ in [*mounts, *read_only, *writable]], staged)
     inner = list(argv) if nested else [*_prlimit(limits, counted), *argv]
-    line = [_bwrap(), "--unshare-user", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
+    line = [bwrap, "--unshare-user", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
     # The template is root of its own namespaces only: it makes new ones for each child. SETFCAP is what the kernel asks
     # of a parent whose uid 0 is mapped further in; PTRACE lets it measure children that hide from others of their uid.
     uid = str(0 if nested else policy.STUDENT_UID)

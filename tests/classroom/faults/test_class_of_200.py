@@ -54,11 +54,15 @@ def test_graded_while_it_is_killed(tmp_path: Path, capsys):
         seconds = time.monotonic() - began
         with capsys.disabled():
             print(f"\n{STUDENTS} students: {alone:.0f} s alone; {seconds:.0f} s in {runs} runs with {counts}")
-        assert difference(state(made), state(calm)) == []
+        key = read_key(root / "course/inbound-simulated/checkpoint-01.kinds.csv")
+        # Of some hostile ones it is a matter of speed which of two limits they meet first.
+        either = {student for student, row in key.items() if "|" in row["outcome"]}
+        assert difference(state(made, either), state(calm, either)) == []
         assert made.left_behind() == calm.left_behind() == []
         until_done(made, "status", "checkpoint-01", "--json", "status.json")
         rows = json.loads((root / "status.json").read_text())["students"]
-        assert compare(read_key(root / "course/inbound-simulated/checkpoint-01.kinds.csv"), rows) == []
+        assert len(rows) == len({row["student"] for row in rows}) == len(names(root / "course/submitted", "*"))
+        assert compare(key, rows) == []
 
 
 def kill_until_done(made: Class, chance: random.Random, alone: float) -> tuple[dict[str, int], int]:
@@ -81,26 +85,28 @@ def kill_until_done(made: Class, chance: random.Random, alone: float) -> tuple[d
         now = made.stamps()
         assert stood.items() <= now.items(), "a result that stood was made again"
         stood = {name: stamp for name, stamp in now.items() if made.outcome(name) != "failed"}
-        assert process.returncode in (0, 1, 2, -9), made.log()
-        assert "Traceback" not in made.log()
+        assert process.returncode in (0, 1, 2, -9), made.log()[-3000:]
+        assert "Traceback" not in made.log(), made.log()[-6000:]
         if process.returncode == 0:
             return counts, runs
-        assert runs < 3 * KILLS, made.log()
+        assert runs < 3 * KILLS, made.log()[-3000:]
 
 
-def state(made: Class) -> dict:
+def state(made: Class, without: set[str]) -> dict:
     """As `Class.state`, by what of it is the same in any two runs: outcomes and points, not what a cell printed."""
     found = made.state()
     results = {
         student: {field: record[field] for field in ("submission", "grader", "outcome", "answers", "points")}
         for student, record in found["results"].items()
+        if student not in without
     }
-    return {"results": results, "gradebook": found["gradebook"], "autograded": dict.fromkeys(found["autograded"])}
+    book = {name: [row for row in rows if not without & set(row)] for name, rows in found["gradebook"].items()}
+    return {"results": results, "gradebook": book, "autograded": dict.fromkeys(found["autograded"])}
 
 
 def tree(top: Path) -> dict[str, bytes | None]:
     return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
 
 
-def names(top: Path) -> list[str]:
-    return sorted(str(path.relative_to(top)) for path in top.rglob("*"))
+def names(top: Path, pattern: str = "**/*") -> list[str]:
+    return sorted(str(path.relative_to(top)) for path in top.glob(pattern))

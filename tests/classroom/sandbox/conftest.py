@@ -1,7 +1,10 @@
 """One warm template for all tests of this folder: starting one takes as long as fifty submissions."""
 
 import json
+import shutil
+import tempfile
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +39,19 @@ def sandbox() -> None:
         bubblewrap.check()
     except SandboxError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def public_library():
+    """A copy of lib/ that other users can read: root's clone may lie in a folder that is closed to them."""
+    with tempfile.TemporaryDirectory(prefix="public-library-") as folder:
+        library = Path(folder) / "lib"
+        for name in ("classroom", "deeppractice"):
+            source = Path(__file__).resolve().parents[3] / "lib" / name
+            shutil.copytree(source, library / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for path in [Path(folder), library, *library.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        yield str(library)
 
 
 @pytest.fixture(scope="session")

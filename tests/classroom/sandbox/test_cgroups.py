@@ -21,6 +21,9 @@ from classroom.sandbox import cgroups, owners, policy
 from classroom.sandbox.cgroups import Group
 from classroom.sandbox.policy import Limits
 
+# The environment by its real path: .venv may be a link in a folder that other users can't enter.
+PYTHON = str(Path(sys.prefix).resolve() / "bin" / Path(sys.executable).name)
+
 needs_group = pytest.mark.skipif(cgroups.kind() == "none", reason="no cgroup can be written here")
 
 
@@ -98,7 +101,7 @@ def run_in(entered: Group, code: str, **options) -> subprocess.CompletedProcess:
     """Run Python in the group, which it enters by the descriptors that it inherits."""
     enter = "import os\n" + "".join(f"os.write({fd}, b'0')\n" for fd in entered.procs_fds)
     return subprocess.run(
-        [sys.executable, "-c", enter + code],
+        [PYTHON, "-c", enter + code],
         pass_fds=entered.procs_fds,
         capture_output=True,
         text=True,
@@ -180,15 +183,16 @@ def test_groups_of_a_dead_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     mine.close()
 
 
-def test_none_of_ours(tmp_path: Path) -> None:
+def test_none_of_ours(public_library: str) -> None:
     code = "from classroom.sandbox import cgroups\nfrom classroom.sandbox.policy import Limits\n"
     code += "print(cgroups.Group.create(Limits()), cgroups.kind())"
-    line = [sys.executable, "-c", code]
+    line = [PYTHON, "-c", code]
     if os.geteuid() == 0:
         line = ["setpriv", "--reuid=64712", "--regid=64712", "--clear-groups", *line]
     elif cgroups.kind() != "none":
         pytest.skip("this user owns a cgroup")
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd="/")
+    environment = {**os.environ, "PYTHONPATH": public_library}
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, cwd="/", env=environment)
     assert done.stdout == "None none\n", done.stderr
 
 

@@ -28,6 +28,10 @@ from classroom.session import CellResult
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 
 
+# The environment by its real path: .venv may be a link in a folder that other users can't enter.
+PYTHON = str(Path(sys.prefix).resolve() / "bin" / Path(sys.executable).name)
+
+
 class Lax:
     """A session without a sandbox and without limits, for probes that the insecure one would still stop."""
 
@@ -151,12 +155,12 @@ def test_quick_check(tmp_path: Path) -> None:
 
 
 def command(*words: str, prefix: tuple[str, ...] = (), **options) -> subprocess.CompletedProcess:
-    line = [*prefix, sys.executable, "-m", "classroom", "doctor", *words]
+    line = [*prefix, PYTHON, "-m", "classroom", "doctor", *words]
     return subprocess.run(line, capture_output=True, text=True, timeout=120, **options)
 
 
 def test_without_bubblewrap(tmp_path: Path) -> None:
-    (tmp_path / "python").symlink_to(sys.executable)
+    (tmp_path / "python").symlink_to(PYTHON)
     done = command("--json", str(tmp_path / "out.json"), cwd=tmp_path, env={**os.environ, "PATH": str(tmp_path)})
     assert done.returncode == 2
     assert "bubblewrap is not installed" in done.stdout
@@ -166,12 +170,12 @@ def test_without_bubblewrap(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_without_user_namespaces() -> None:
+def test_without_user_namespaces(public_library: str) -> None:
     """For real: inside a bubblewrap that lets no further ones be made."""
     outer = ("bwrap", "--dev-bind", "/", "/", "--unshare-user", "--disable-userns", "--")
     if os.geteuid() == 0:
         outer = ("setpriv", "--reuid=64712", "--regid=64712", "--clear-groups", *outer)
-    done = command(prefix=outer, cwd="/", env={**os.environ, "HOME": "/"})
+    done = command(prefix=outer, cwd="/", env={**os.environ, "HOME": "/", "PYTHONPATH": public_library})
     assert done.returncode == 2, done.stdout + done.stderr
     assert "1 of 1 layers MISSING" in done.stdout
     assert "sysctl user.max_user_namespaces" in done.stdout
@@ -192,19 +196,20 @@ print("all hold")
 
 
 @root_only
-def test_as_an_ordinary_user(tmp_path: Path) -> None:
+def test_as_an_ordinary_user(tmp_path: Path, public_library: str) -> None:
     drop = {"user": 64712, "group": 64712, "extra_groups": []}
-    environment = {**os.environ, "HOME": "/nonexistent"}
-    line = [sys.executable, "-c", ORDINARY, str(tmp_path)]
+    environment = {**os.environ, "HOME": "/nonexistent", "PYTHONPATH": public_library}
+    line = [PYTHON, "-c", ORDINARY, str(tmp_path)]
     done = subprocess.run(line, capture_output=True, text=True, timeout=120, cwd="/", env=environment, **drop)
     assert done.stdout == "none\nall hold\n", done.stdout + done.stderr
 
 
 @pytest.mark.full
 @root_only
-def test_all_as_an_ordinary_user() -> None:
+def test_all_as_an_ordinary_user(public_library: str) -> None:
     drop = {"user": 64712, "group": 64712, "extra_groups": []}
-    done = command(cwd="/", env={**os.environ, "HOME": "/nonexistent"}, **drop)
+    environment = {**os.environ, "HOME": "/nonexistent", "PYTHONPATH": public_library}
+    done = command(cwd="/", env=environment, **drop)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rlimits and a watchdog hold memory" in done.stdout
 

@@ -25,6 +25,10 @@ from classroom.sandbox.policy import Limits, SandboxError
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to another uid")
 
 
+# The environment by its real path: .venv may be a link in a folder that other users can't enter.
+PYTHON = str(Path(sys.prefix).resolve() / "bin" / Path(sys.executable).name)
+
+
 @pytest.fixture(scope="module")
 def staged():
     with policy.stage() as staged:
@@ -291,10 +295,10 @@ def without_namespaces(*argv: str) -> subprocess.CompletedProcess:
     return subprocess.run(outer, capture_output=True, text=True, timeout=60, cwd="/")
 
 
-def test_no_user_namespaces() -> None:
+def test_no_user_namespaces(public_library: str) -> None:
     code = "import sys, json\nfrom classroom.sandbox import bubblewrap\ntry: bubblewrap.check()\n"
     code += "except bubblewrap.SandboxError as error: print(json.dumps(str(error)))"
-    done = without_namespaces(sys.executable, "-c", code)
+    done = without_namespaces("env", f"PYTHONPATH={public_library}", PYTHON, "-c", code)
     message = json.loads(done.stdout)
     assert message.startswith("bubblewrap can't make a sandbox here (bwrap: "), message
     assert "sudo sysctl user.max_user_namespaces=" in message

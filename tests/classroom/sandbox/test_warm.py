@@ -30,6 +30,10 @@ from .conftest import PRELUDE, SMALL
 LIBRARY = Path(__file__).resolve().parents[3] / "lib"
 
 
+# The environment by its real path: .venv may be a link in a folder that other users can't enter.
+PYTHON = str(Path(sys.prefix).resolve() / "bin" / Path(sys.executable).name)
+
+
 def text(result) -> str:
     return "".join(output.get("text", "") for output in result.outputs)
 
@@ -440,7 +444,7 @@ def test_an_ordinary_user_can_use_it(sandbox, tmp_path_factory):
                 entered.callback(parent.chmod, parent.stat().st_mode & 0o7777)
                 parent.chmod(parent.stat().st_mode | 0o001)
         drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
-        line = [*drop, sys.executable, "-W", "error", "script.py", "inside.py", "memory.py"]
+        line = [*drop, PYTHON, "-W", "error", "script.py", "inside.py", "memory.py"]
         variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(place), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(line, cwd=place, env=variables, capture_output=True, text=True, timeout=60)
     if "Permission denied" in done.stderr and sys.prefix in done.stderr:
