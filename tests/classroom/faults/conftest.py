@@ -209,7 +209,7 @@ class Class:
         for _, base in cgroups.find(Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text()):
             groups = [place for place in base.glob("classroom.*.*") if place.name != "classroom.host"]
             found += [str(place) for place in groups if int(place.name.split(".")[2]) in self.seen]
-        hidden = [path for path in (self.root / "course").rglob(".*") if path.name != ".lock"]
+        hidden = [path for path in (self.root / "course").rglob(".*") if path.name not in (".lock", ".attempt.json")]
         return found + [str(path) for path in hidden]
 
     def end(self) -> None:
