@@ -202,7 +202,7 @@ def test_a_worker_with_another_environment(tiny, tmp_path):
     with here(tmp_path, PYTHONPATH=str(tmp_path / "other")) as address:
         done = tiny.run("autograde", "tiny", "--scheduler", address)
     assert done.returncode == 2, done.stdout + done.stderr + (tmp_path / "log").read_text()
-    assert "has another Python environment" in done.stderr
+    assert "does not run the code that this command would" in done.stderr
     assert not (tiny.root / "course/results/tiny/a.result.json").exists()
 
 
