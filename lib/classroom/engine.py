@@ -21,6 +21,7 @@ from typing import TypeVar
 from classroom.errors import ClassroomError
 from classroom.local import LocalWorkers
 from classroom.scheduler import Certificates, check_address, connect, is_here
+from classroom.steady import use_steady_time
 
 INFRA_ERROR = "infra-error"
 TRIES = 3
@@ -100,8 +101,7 @@ class Engine:
         self._failure: BaseException | None = None
         self._look_again, self._threads_there = 0.0, 0
         # Here and not in the thread, where it would take turns with the caller's imports: workers wait for this one.
-        import distributed  # noqa: F401
-
+        use_steady_time()
         self._starter = threading.Thread(target=self._start, name="engine", daemon=True)
         self._starter.start()
 

@@ -5,6 +5,7 @@ temporary files lie in one private folder, and nothing outlives the engine: kill
 """
 
 import atexit
+import gc
 import logging
 import multiprocessing.util  # so that its own end comes after ours
 import os
@@ -54,6 +55,8 @@ class LocalWorkers:
                 "temporary-directory": place,
             }
         )
+        # Dask's watch of garbage collection reports an error where a collection runs while it starts.
+        gc.disable()
         try:
             self._cluster = LocalCluster(
                 n_workers=1,
@@ -70,6 +73,8 @@ class LocalWorkers:
         except BaseException:
             self._scratch.cleanup()
             raise
+        finally:
+            gc.enable()
         self._revived = time.monotonic() - REVIVE_SECONDS
         try:
             self.client = Client(self._cluster, set_as_default=False, name="classroom")

@@ -137,13 +137,24 @@ def connect(address: str, certificates: Certificates) -> "Client":
         asyncio.run(_identify(address, settings))
         return Client(address, security=settings, timeout=CONNECT_SECONDS, set_as_default=False, name="classroom")
     except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:  # all but the first: it is no scheduler
+        reason = _reason(error) or _refusal(address) or f"no answer within {CONNECT_SECONDS:g} s"
         raise ClassroomError(
-            f"no Dask scheduler answers at {address} ({_reason(error)}); is it running, and do the certificates match?"
+            f"no Dask scheduler answers at {address} ({reason}); is it running, and do the certificates match?"
         ) from None
 
 
+def _refusal(address: str) -> str:
+    """What the system says to one more try: Dask's last one may have been cut off by the time limit."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+    except OSError as error:
+        return _reason(error)
+    return ""
+
+
 def _reason(error: BaseException) -> str:
-    """What the system said of a connection that failed; Dask wraps it several times."""
+    """What the system said of a connection that failed, if it did; Dask wraps it several times."""
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)
@@ -159,7 +170,7 @@ def _reason(error: BaseException) -> str:
     if any(isinstance(one, KeyError | TypeError | ValueError | MemoryError) for one in chain[:1]):
         return "what answers there is something else"
     told = next((one.strerror for one in chain if isinstance(one, OSError) and one.strerror), None)
-    return told.lower() if told else f"no answer within {CONNECT_SECONDS:g} s"
+    return told.lower() if told else ""
 
 
 async def _identify(address: str, settings: "Security | None") -> None:

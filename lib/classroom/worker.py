@@ -15,6 +15,8 @@ import socket
 import threading
 from collections.abc import Callable
 
+from classroom.steady import use_steady_time
+
 POLL_SECONDS = 0.5  # how long a job that nobody waits for any more goes on, at most
 
 LOCAL = "CLASSROOM_LOCAL_WORKER"  # set in the workers that the engine starts itself
@@ -27,6 +29,7 @@ _check_lock = threading.Lock()
 
 def dask_setup(worker) -> None:
     """Begin to make the template: Dask calls this in a worker that preloads the module."""
+    use_steady_time()
     if os.environ.get(LOCAL):
         os.setsid()  # Ctrl-C at the keyboard is for the engine, which ends its workers in order
     if os.environ.get(LOCAL, "warm") == "warm":

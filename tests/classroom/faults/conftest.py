@@ -209,7 +209,8 @@ class Class:
         for _, base in cgroups.find(Path("/proc/self/cgroup").read_text(), Path("/proc/self/mountinfo").read_text()):
             groups = [place for place in base.glob("classroom.*.*") if place.name != "classroom.host"]
             found += [str(place) for place in groups if int(place.name.split(".")[2]) in self.seen]
-        hidden = [path for path in (self.root / "course").rglob(".*") if path.name not in (".lock", ".attempt.json")]
+        steps = [self.root / "course" / step for step in ("attempts", "submitted", "results", "autograded", "feedback")]
+        hidden = [path for step in steps for path in step.rglob(".*") if path.name != ".attempt.json"]
         return found + [str(path) for path in hidden]
 
     def end(self) -> None:

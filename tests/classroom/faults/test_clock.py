@@ -164,3 +164,32 @@ def test_in_mid_batch(new_class, calm, clock):
     assert code == 0, new_class.log()
     assert difference(new_class.state(), calm["state"]) == []
     assert new_class.left_behind() == []
+
+
+BACK = """
+import os, sys
+from pathlib import Path
+from classroom.engine import Engine
+
+def same(payload):
+    return payload
+
+if __name__ == "__main__":
+    shift = Path(os.environ["CLOCK_SHIFT"])
+    with Engine(jobs=1, function=same) as engine:
+        for number, _ in enumerate(engine.outcomes((None, {"number": n, "state": "ok"}) for n in range(100))):
+            with open(shift, "r+b") as file:
+                file.write((-3600 * number).to_bytes(8, sys.byteorder, signed=True))
+    print("all", number + 1)
+"""
+
+
+def test_messages_do_not_wait_for_the_old_time(tmp_path, clock):
+    """An hour back a hundred times: Dask's own timers, by the wall clock, would then hold a message for hours."""
+    clock.set(0)
+    (tmp_path / "back.py").write_text(BACK)
+    variables = {**os.environ, **clock.variables}
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "back.py")], env=variables, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "all 100\n"), done.stderr

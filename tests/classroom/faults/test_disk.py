@@ -130,6 +130,7 @@ def test_a_read_only_course(new_class):
     assert contents(new_class.root / "course") == before
 
 
+@pytest.mark.full
 def test_a_read_only_gradebook(new_class, calm):
     """The rest of the class may be written."""
     book = "course/gradebook.db"

@@ -60,7 +60,7 @@ def test_for_a_moment_in_mid_batch(how, new_class, calm):
     assert difference(new_class.state(), calm["state"]) == []
 
 
-@pytest.mark.parametrize("how", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+@pytest.mark.parametrize("how", ["BEGIN IMMEDIATE", pytest.param("BEGIN EXCLUSIVE", marks=pytest.mark.full)])
 def test_for_too_long(how, new_class, calm):
     with held(new_class, how):
         code, said = new_class.run(*COMMAND, python=("-c", IMPATIENT))
