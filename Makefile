@@ -71,10 +71,12 @@ bench: install ## measure speed against code written by hand and against public 
 	@$(PY) benchmarks/generative.py
 	@$(PY) benchmarks/grading.py
 	@$(PY) benchmarks/writer.py
+	@$(PY) benchmarks/table.py
 
 bench-gpu: ## the same on a GPU: needs only python3 with torch, numpy, matplotlib and scikit-learn
 	@PYTHONPATH=lib python3 benchmarks/training.py --device cuda
 	@PYTHONPATH=lib python3 benchmarks/generative.py --device cuda
+	@python3 benchmarks/table.py
 
 student-tree: install ## what students get, without solutions, into _build/student
 	@$(PY) book/student_tree.py

@@ -49,7 +49,7 @@ def main() -> None:
     )
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     arguments = parser.parse_args()
-    few, many, solutions = (4, 8, 1) if arguments.quick else (40, 200, 4)
+    few, many, solutions = (4, 8, (1, 2)) if arguments.quick else (40, 200, (4, 20))
     rounds = 1 if arguments.quick else arguments.rounds
     path = Path(__file__).with_name("grading-cpu.json")
     # One of the three alone takes the place of its own figures.
@@ -66,7 +66,7 @@ def main() -> None:
             result["light"] = compare(light_class(place / "light"), few, many, rounds, arguments.jobs)
         if arguments.only in (None, "generative"):
             generative = generative_class(place / "generative")
-            result["generative"] = compare(generative, solutions, None, min(rounds, 2), arguments.jobs)
+            result["generative"] = compare(generative, *solutions, min(rounds, 2), arguments.jobs)
         if arguments.only in (None, "parts"):
             result["parts"] = parts(light_class(place / "parts"), few, arguments.jobs)
     if not arguments.quick:
@@ -142,18 +142,17 @@ def _ours(*words: str) -> list[str]:
 # Both sides
 
 
-def compare(released: tuple[Path, str], few: int, many: int | None, rounds: int, jobs: int) -> dict:
+def compare(released: tuple[Path, str], few: int, many: int, rounds: int, jobs: int) -> dict:
     """Grade `few` submissions by both sides in turn, and `many` by ours."""
     root, project = released
     ours = _ours("autograde", project, "--jobs", str(jobs))
     sides = {
         "stock": (few, [sys.executable, "-m", "nbgrader", "autograde", project, "--Execute.timeout=600"]),
         "ours": (few, ours),
+        f"ours, {many}": (many, ours),
     }
-    if many is not None:
-        sides[f"ours, {many}"] = (many, ours)
     rows: list[dict[str, dict]] = []
-    print(f"\n{project}: {few} submissions" + (f", ours also {many}" if many else ""))
+    print(f"\n{project}: {few} submissions, ours also {many}")
     for number in range(rounds):
         order = list(sides) if number % 2 == 0 else list(sides)[::-1]  # no side always goes first
         row = {side: one_run(root, project, *sides[side]) for side in order}

@@ -60,7 +60,10 @@ def main(argv: list[str] | None = None) -> int:
                 _write_json(arguments.json, {"command": arguments.command, "exit": code, "seconds": seconds, **report})
         return code
     except ClassroomError as error:
-        print(f"classroom: {printable(str(error))}", file=sys.stderr)
+        said = str(error)
+        if getattr(arguments, "force", False):  # which begins anew
+            said = said.replace("the same command goes on", "the command without --force goes on")
+        print(f"classroom: {printable(said)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         if threading.current_thread() is threading.main_thread():

@@ -59,7 +59,8 @@ def master(folder: Folder, project: str) -> dict[str, NotebookNode]:
                 raise ClassroomError(f"{project}: {name} is not in the gradebook; first: {first}") from None
             points = {cell.name: cell.max_score for cell in (*known.grade_cells, *known.task_cells)}
             source = {cell.name: cell for cell in known.source_cells}
-            _complete(notebook, source, points, f"{project}, {name}")
+            again = folder.command("release", project)
+            _complete(notebook, source, points, f"{project}, {name}", again)
     for notebook in masters.values():
         for cell in notebook.cells:
             if values and _meta(cell).get("grade_id") == cell_of_values:
@@ -235,14 +236,14 @@ def _part(cell: NotebookNode) -> Part:
     return Part(kind, _meta(cell).get("grade_id"), cell.id, cell.cell_type, text, graded)
 
 
-def _complete(notebook: NotebookNode, source: dict, points: dict, where: str) -> None:
+def _complete(notebook: NotebookNode, source: dict, points: dict, where: str, again: str) -> None:
     """Bring the gradebook's texts, checksums and points into a released notebook."""
     from nbgrader.utils import is_solution
 
     named = {_meta(cell)["grade_id"]: cell for cell in notebook.cells if _meta(cell).get("grade_id")}
     different = sorted(source.keys() ^ {name for name, cell in named.items() if _part_like(cell)})
     if different:
-        raise ClassroomError(f"{where}: release and gradebook differ in {different[0]}; first: classroom release")
+        raise ClassroomError(f"{where}: release and gradebook differ in {different[0]}; first: {again}")
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for number, cell in enumerate(notebook.cells, 1):
         name = _meta(cell).get("grade_id")

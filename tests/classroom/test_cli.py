@@ -9,6 +9,7 @@ import pytest
 
 from classroom import commands
 from classroom.cli import main
+from classroom.errors import ClassroomError
 
 COMMANDS = ["release", "collect", "autograde", "regrade", "feedback", "status", "show", "export", "amend", "forget"]
 COMMANDS += ["doctor", "simulate", "demo"]
@@ -180,6 +181,22 @@ def test_interrupted_it_says_what_to_type(monkeypatch, capsys, words, said):
         assert main(words) == 130
     finally:
         signal.signal(signal.SIGINT, before)
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["autograde", "tiny"], "the scheduler went away; the same command goes on"),
+        (["autograde", "tiny", "--force"], "the scheduler went away; the command without --force goes on"),
+    ],
+)
+def test_stopped_it_says_what_to_type(monkeypatch, capsys, words, said):
+    def stopped(arguments):
+        raise ClassroomError("the scheduler went away; the same command goes on")
+
+    monkeypatch.setattr(commands, "autograde", stopped)
+    assert main(words) == 2
     assert said in capsys.readouterr().err
 
 
