@@ -71,6 +71,7 @@ bench: install ## measure speed against code written by hand and against public 
 	@$(PY) benchmarks/generative.py
 	@$(PY) benchmarks/grading.py
 	@$(PY) benchmarks/writer.py
+	@$(PY) benchmarks/examiner.py
 	@$(PY) benchmarks/table.py
 
 bench-gpu: ## the same on a GPU: needs only python3 with torch, numpy, matplotlib and scikit-learn

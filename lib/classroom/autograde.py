@@ -6,8 +6,8 @@ This process is the only one that writes. It hands a few jobs out at a time and 
 memory does not grow with the class, and whatever interrupts it, the same command goes on.
 
 A submission is graded again when it has changed, or what it is graded with: the release's cells with their hidden
-tests, grading's parameters, the files that come along, and `deeppractice.checks`. New limits and new versions of
-Python's packages do not touch grades that stand; `--force` does.
+tests, grading's parameters, the files that come along, withheld names, the class's secret, and `deeppractice.checks`.
+New limits and new versions of Python's packages do not touch grades that stand; `--force` does.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ from classroom.results import (
     without_run,
     write_result,
 )
-from classroom.standing import files_along, grader_digest, submission_digest
+from classroom.standing import examination, files_along, grader_digest, submission_digest
 from classroom.terminal import counted
 
 FAILURES_FIRST = 5  # without a single outcome: then it is not the submissions
@@ -142,7 +142,8 @@ class _Batch:
         self.expected = expected_files(folder, project)
         self.files = files_along(folder, project, self.expected)
         self.environment = environment_hash()
-        self.grader = grader_digest(self.masters, self.files)
+        self.examination = examination(folder, project, self.masters, make=True)
+        self.grader = grader_digest(self.masters, self.files, self.examination)
         self.start, self.kernel = _start(self.masters, wishes.start)
         self.done: dict[str, dict] = {}
         self.other_environment = 0  # graded in another environment, and standing
@@ -172,7 +173,12 @@ class _Batch:
             "start": self.start,
             "kernel": self.kernel,
             "environment": self.environment if self.elsewhere else None,
+            **self._examination(notebooks),
         }
+
+    def _examination(self, notebooks: dict) -> dict:
+        plans = self.examination["plan"]
+        return {**self.examination, "plan": {name: _for_this(plans[name], made) for name, made in notebooks.items()}}
 
     def take(self, work: _Work, outcome: dict) -> None:
         """Write down what came of a job.
@@ -255,6 +261,14 @@ class _Batch:
         kept = {name: record.get(name) for name in ("student", "outcome", "note", "seconds")}
         self.done[record["student"]] = {**kept, "again": again}
         self.progress.step(kept if again else None)
+
+
+def _for_this(plan: dict, notebook: dict) -> dict:
+    """A notebook's plan as one submission needs it: which tests' visible texts its own cells build on."""
+    from classroom.plan import replayed
+
+    needed = replayed(plan, notebook)
+    return {name: known if name[0] == "_" else {**known, "replay": name in needed} for name, known in plan.items()}
 
 
 def _start(masters: dict, wish: str) -> tuple[str, str]:

@@ -26,7 +26,7 @@ a class from start to end:
   classroom autograde checkpoint-01
   classroom status checkpoint-01
   classroom feedback checkpoint-01
-  classroom export --to grades.csv
+  classroom export --out grades.csv
 
 It works in any nbgrader course folder: the one with nbgrader_config.py, or one below it. Students' code runs in a
 sandbox, without network, files of yours, or the hidden tests of others; nothing is run where the sandbox is missing.
@@ -123,6 +123,16 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _percent(text: str) -> float:
+    try:
+        percent = float(text.removesuffix("%"))
+    except ValueError:
+        percent = 0.0
+    if not 0 < percent <= 100:
+        raise argparse.ArgumentTypeError(f"expected a percentage above 0, up to 100, got {text!r}")
+    return percent / 100
+
+
 def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     parser = argparse.ArgumentParser(
         prog="classroom",
@@ -199,12 +209,57 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     made = command("status", "show who handed in and what came out", "classroom status checkpoint-01")
     made.add_argument("project", metavar="PROJECT")
 
+    made = command(
+        "report",
+        "write a page of statistics: marks, parts, checks, time",
+        "classroom report checkpoint-01",
+        "classroom report checkpoint-01 --to report.html --names",
+        more="One HTML file, with plots and with words beside them; students have pseudonyms in it.",
+    )
+    made.add_argument("project", metavar="PROJECT")
+    made.add_argument("--to", metavar="FILE", help="where to (default: report-PROJECT.html in the class's folder)")
+    made.add_argument("--names", action="store_true", help="name the students: a page for nobody but you")
+
     made = command("show", "show one submission in detail", "classroom show demo-late checkpoint-01")
     made.add_argument("student", metavar="STUDENT")
     made.add_argument("project", metavar="PROJECT")
 
-    made = command("export", "write the table of grades as CSV", "classroom export --to grades.csv")
-    made.add_argument("--to", metavar="FILE", help="where to (default: grades.csv in the class's folder)")
+    made = command(
+        "export",
+        "write the points as CSV, or as Canvas or Moodle take them in",
+        "classroom export --out grades.csv",
+        "classroom export --to canvas --from Grades-Course.csv",
+        "classroom export --to moodle checkpoint-01",
+        "classroom export --to moodle checkpoint-01 --from 'Grades-Worksheet.csv'",
+        more="Late penalties are taken off. Whose written parts wait for a person gets no number at a platform.",
+    )
+    made.add_argument("project", nargs="*", metavar="PROJECT", help="only these (default: all)")
+    made.add_argument("--to", metavar="FORMAT", default="csv", help="csv, canvas or moodle (default: csv)")
+    made.add_argument(
+        "--from", dest="source", metavar="FILE", help="Canvas's exported gradebook, or Moodle's grading worksheet"
+    )
+    made.add_argument("--out", metavar="FILE", help="where to (default: a file in the class's folder; it is said)")
+    made.add_argument("--before-penalty", action="store_true", help="what was earned, without penalties for lateness")
+    made.add_argument("--incomplete", action="store_true", help="also the points of those with parts that wait for you")
+    made.add_argument("--scale", action="store_true", help="multiply points where the platform's maximum is another")
+    made.add_argument(
+        "--column", action="append", default=[], metavar="PROJECT=TITLE", help="which column of Canvas is a project's"
+    )
+
+    made = command(
+        "similarity",
+        "show which submissions share code, as a page to look at",
+        "classroom similarity checkpoint-01",
+        "classroom similarity checkpoint-01 --past ../spring-2025/course/submitted --names",
+        more="Also with the official answers, the book and other terms. It is evidence to look at, not a verdict.",
+    )
+    made.add_argument("project", metavar="PROJECT")
+    made.add_argument(
+        "--past", action="append", default=[], metavar="DIR", help="another term's submitted/; may be repeated"
+    )
+    made.add_argument("--out", metavar="FILE", help="where to (default: similarity-PROJECT.html in the class's folder)")
+    made.add_argument("--names", action="store_true", help="name the students; without, they have pseudonyms")
+    made.add_argument("--threshold", type=_percent, metavar="PERCENT", help="show pairs from this much on (30)")
 
     made = command(
         "amend",
@@ -226,6 +281,27 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
     made.add_argument("--expired", action="store_true", help="everybody, where retention in course.yml says it is time")
     made.add_argument("--dry-run", action="store_true", help="only say what would go")
     made.add_argument("--yes", action="store_true", help="do not ask")
+
+    made = command(
+        "new",
+        "begin a project: a small complete one, to be changed",
+        "classroom new heat-equation",
+        more="It can be released, linted and graded as it stands. Nothing that exists is overwritten.",
+    )
+    made.add_argument("project", metavar="PROJECT", help="lower-case letters, digits and hyphens")
+    made.add_argument("--title", metavar="TEXT", help="its title (default: made of the name)")
+
+    made = command(
+        "lint",
+        "see whether a project's tests say the same under Validate and in grading",
+        "classroom lint checkpoint-01",
+        "classroom lint checkpoint-01 --no-run",
+        more="The test cells are looked at, then run with your solution and unanswered, in both ways. No class is "
+        "touched. Exit codes: 0 clean, 1 something was found, 2 something is missing or mistyped.",
+    )
+    made.add_argument("project", metavar="PROJECT")
+    made.add_argument("--no-run", action="store_true", help="only look at the text")
+    _add_engine(made)
 
     made = command(
         "doctor",

@@ -117,6 +117,16 @@ def status(arguments: Namespace) -> Result:
         return 0, status(folder, arguments.project, say)
 
 
+def report(arguments: Namespace) -> Result:
+    """Write the page of statistics."""
+    from classroom.statistics import report
+
+    folder = _folder(arguments)
+    target = Path(arguments.to) if arguments.to else None
+    with folder.lock():
+        return 0, report(folder, arguments.project, say, to=target, names=arguments.names)
+
+
 def show(arguments: Namespace) -> Result:
     """Show one submission in detail."""
     from classroom.status import show
@@ -127,12 +137,31 @@ def show(arguments: Namespace) -> Result:
 
 
 def export(arguments: Namespace) -> Result:
-    """Write the table of grades."""
-    from classroom.report import export
+    """Write the points, for a spreadsheet or a learning platform."""
+    from classroom.export import Choice, export
 
     folder = _folder(arguments)
+    pairs = [text.partition("=") for text in arguments.column]
+    wrong = next((text for text, (_, _, title) in zip(arguments.column, pairs, strict=True) if not title), None)
+    if wrong is not None:
+        raise ClassroomError(f"--column {wrong}: expected PROJECT=TITLE, as in checkpoint-01='Checkpoint 1'")
+    columns = {project: title for project, _, title in pairs}
+    choice = Choice(arguments.before_penalty, arguments.incomplete, arguments.scale, columns)
+    source, out = (Path(name) if name else None for name in (arguments.source, arguments.out))
+    options = {"to": arguments.to, "projects": arguments.project, "source": source, "out": out, "choice": choice}
     with folder.lock():
-        return 0, export(folder, Path(arguments.to) if arguments.to else None, say)
+        return 0, export(folder, say, **options)
+
+
+def similarity(arguments: Namespace) -> Result:
+    """Show which submissions share code."""
+    from classroom.similarity import THRESHOLD, similarity
+
+    folder = _folder(arguments)
+    options = {"past": [Path(place) for place in arguments.past], "names": arguments.names}
+    options |= {"out": Path(arguments.out) if arguments.out else None, "threshold": arguments.threshold or THRESHOLD}
+    with folder.lock():
+        return 0, similarity(folder, arguments.project, say, **options)
 
 
 def forget(arguments: Namespace) -> Result:
@@ -152,6 +181,26 @@ def forget(arguments: Namespace) -> Result:
         if arguments.expired:
             return 0, forget_expired(folder, say, arguments.dry_run)
         return 0, forget(folder, arguments.student, say, arguments.dry_run)
+
+
+def new(arguments: Namespace) -> Result:
+    """Begin a project."""
+    from classroom.template import new
+
+    return 0, new(_folder(arguments), arguments.project, say, title=arguments.title)
+
+
+def lint(arguments: Namespace) -> Result:
+    """Look at a project's tests, and run them both ways."""
+    from classroom.lint import lint
+
+    folder = _folder(arguments)
+    if arguments.no_run:
+        report = lint(folder, arguments.project, say)
+    else:
+        with start_engine(arguments) as engine:
+            report = lint(folder, arguments.project, say, engine=engine, wishes=_wishes(arguments))
+    return int(bool(report["findings"])), report
 
 
 def doctor(arguments: Namespace) -> Result:

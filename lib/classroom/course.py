@@ -30,7 +30,7 @@ _GRADEBOOK = {
 }
 _WHOLE = {"type": "integer", "minimum": 1, "description": "a whole number, 1 or more"}
 _SECONDS = {"type": "number", "exclusiveMinimum": 0, "description": "a number of seconds"}
-LIMITS = {  # what one submission may use; the names and their defaults are those of classroom.sandbox.policy.Limits
+LIMITS = {  # what one submission may use; names and defaults are those of classroom.sandbox.policy.Limits
     "seconds": _SECONDS,
     "cell_seconds": _SECONDS,
     "memory_mb": _WHOLE,
@@ -38,6 +38,7 @@ LIMITS = {  # what one submission may use; the names and their defaults are thos
     "cell_output_bytes": _WHOLE,
     "output_bytes": _WHOLE,
     "file_mb": _WHOLE,
+    "call_seconds": _SECONDS,  # of one call of the student's code by a test
 }
 
 EXTENSIONS_SCHEMA = {
@@ -196,7 +197,7 @@ class Project:
     parts: tuple[Part, ...]
     cell_seconds: float
     parameters: dict
-    withheld: tuple[str, ...] = ()  # names of the library, module:name; nothing keeps submissions from them yet
+    withheld: tuple[str, ...] = ()  # names of the library, module:name, that submissions may not use
     limits: dict[str, float] = field(default_factory=dict)  # cell_seconds and others
 
 

@@ -21,6 +21,7 @@ from nbgrader.utils import notebook_hash
 
 from classroom.course import kept_until
 from classroom.errors import ClassroomError, near_miss
+from classroom.export import PLACE as EXPORTS
 from classroom.folder import Folder
 from classroom.gradebook import Connection, merged
 from classroom.results import write_atomically, writing
@@ -158,6 +159,9 @@ def _find(folder: Folder, student: str, connection: Connection | None) -> Found:
             found.rows = db.scalar(sa.select(sa.func.count()).select_from(submitted).where(mine))
             known = db.scalar(sa.select(table.c.id).where(table.c.id == student)) is not None
             found.known = known or _is_merged(db, student)
+    if found:  # they hold what is everybody's in forms of other programs, and are made anew by one command
+        found.places += [*_listed(folder.home / EXPORTS, "*.csv"), *_listed(folder.home, "similarity-*.html")]
+        found.places += _listed(folder.home, "report-*.html")  # each has a line for everybody
     return found
 
 

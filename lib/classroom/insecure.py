@@ -18,6 +18,7 @@ import time
 from pathlib import Path, PurePosixPath
 
 from classroom.inside.shell import INLINE
+from classroom.sandbox.examination import Examination
 from classroom.sandbox.policy import Limits, SandboxError
 from classroom.session import CellResult, StreamSession, Usage
 
@@ -27,22 +28,29 @@ _END_SECONDS = 0.3  # for a process whose socket is closed to end by itself, bef
 class InsecureSession:
     """A process that runs cells; see `classroom.session.Session`.
 
+    Args:
+        limits: of the submission.
+        files: by name, what stands beside the notebook.
+        examines: this is the examiner of another session.
+
     Raises:
         SandboxError: if a file's name leads out of the folder that the cells run in.
     """
 
-    def __init__(self, limits: Limits, files: dict[str, bytes]) -> None:
+    def __init__(self, limits: Limits, files: dict[str, bytes], *, examines: bool = False) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="classroom-insecure-", ignore_cleanup_errors=True)
         try:
             _write(Path(self._home.name), files)
             ours, its = socket.socketpair()
             with its:
-                self._process = _start(its, limits, self._home.name)
+                self._process = _start(its, limits, self._home.name, examines)
         except BaseException:
             self._home.cleanup()
             raise
         self._memory_mb = 0.0
         self._stream = StreamSession(ours, limits, end=self._end, why=self._why)
+        # Beside it, and as little apart from the student's code as everything else here.
+        self._examination = Examination(self._stream, lambda: InsecureSession(limits, files, examines=True))
 
     def run(self, source: str, *, seconds: float) -> CellResult:
         """Run a cell; see `Session.run`."""
@@ -50,9 +58,24 @@ class InsecureSession:
         self._look()
         return result
 
+    def examine(self, request: dict, *, seconds: float) -> CellResult:
+        """Run a test cell in the examiner; see `Examination.run`."""
+        result = self._examination.run(request, seconds=seconds)
+        self._look()
+        return result
+
+    def ask(
+        self, request: dict, *, seconds: float, grace: float, lent: socket.socket | None
+    ) -> tuple[CellResult, dict]:
+        """Of an examiner: run a test cell; see `StreamSession.examine`."""
+        answer = self._stream.examine(request, seconds=seconds, grace=grace, lent=lent)
+        self._look()
+        return answer
+
     def close(self) -> Usage:
         """End the process and its children; see `Session.close`."""
-        return self._stream.close()
+        examined = self._examination.close()
+        return self._stream.close().with_examiner(examined)
 
     def __enter__(self) -> InsecureSession:
         return self
@@ -99,9 +122,9 @@ def open_insecure(limits: Limits, files: dict[str, bytes]) -> InsecureSession:
     return InsecureSession(limits, files)
 
 
-def _start(sock: socket.socket, limits: Limits, home: str) -> subprocess.Popen:
+def _start(sock: socket.socket, limits: Limits, home: str, examines: bool) -> subprocess.Popen:
     variables = {"HOME": home, "MPLBACKEND": INLINE, "NBGRADER_EXECUTION": "autograde", "IPYTHONDIR": home}
-    words = (sock.fileno(), limits.cell_output_bytes, limits.output_bytes)
+    words = (sock.fileno(), limits.cell_output_bytes, limits.output_bytes, "examiner" if examines else "shell")
     process = subprocess.Popen(
         [sys.executable, "-m", "classroom.inside.plain", *map(str, words)],
         pass_fds=[sock.fileno()],

@@ -18,7 +18,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from classroom.errors import ClassroomError
@@ -29,6 +29,7 @@ from classroom.teststep import TestStep
 
 MOST_NOTES = 20  # of what happened in a submission, whose cells may be 2000
 SETUP_SECONDS = 120  # for imports, which take long on a cold or busy machine and are not the student's
+WITHHELD = "you are asked to write this yourself"
 GRADED = "graded"  # the tests ran; wrong answers included
 STUDENT_ERROR = "student-error"  # the submission ended its session: what came after has not run
 INFRA_ERROR = "infra-error"  # our fault or the machine's: nothing is known about the submission
@@ -46,12 +47,15 @@ def run_job(job: dict, open_session: Callable[[Limits, dict[str, bytes]], Sessio
     """Run a job's notebooks.
 
     Args:
-        job: `number`, `notebooks` (by name, nbformat dicts), `files` (by name, base64), `limits` and `environment`.
+        job: `number`, `notebooks` (by name, nbformat dicts), `files` (by name, base64), `limits` and `environment`. For
+            the examiner `plan` (by name, see `classroom.plan`), `seed`, `call_seconds`; `withheld` (names of the
+            library); where they are missing, tests run in the student's session.
         open_session: makes a session from limits and files, in whatever sandbox.
 
     Returns:
         The outcome: `number`, `state`, `note`, `usage`, `host`, `notebooks` with outputs, and `cells`: for each
-        notebook and code cell `id`, `grade_id`, `status`, `seconds` and `cpu_seconds`.
+        notebook and code cell `id`, `grade_id`, `status`, `seconds` and `cpu_seconds`, of tests also `by`, `checks` and
+        `said`.
 
     Raises:
         EnvironmentDiffersError: if this environment is not the one that the job names.
@@ -70,10 +74,11 @@ def run_job(job: dict, open_session: Callable[[Limits, dict[str, bytes]], Sessio
     used = Usage()
     try:
         for name, notebook in job["notebooks"].items():
-            run = _Notebook(copy.deepcopy(notebook), limits, used.seconds)
+            run = _Notebook(copy.deepcopy(notebook), limits, used.seconds, _examination(job, name))
             if run.left() > 0:
                 session = open_session(dataclasses.replace(limits, seconds=run.left()), files)
                 try:
+                    withhold(session, job.get("withheld") or (), run.left())
                     run.all_cells(session)
                 finally:
                     _add(used, session.close())
@@ -91,11 +96,32 @@ def run_job(job: dict, open_session: Callable[[Limits, dict[str, bytes]], Sessio
     return outcome
 
 
+def withhold(session: Session, names: Sequence[str], seconds: float) -> None:
+    """Replace names of the library, `module:name`, by ones that say why they may not be used here.
+
+    Raises:
+        SandboxError: if that fails: nothing of the student's has run so far.
+    """
+    if not names:
+        return
+    call = f"__import__('deeppractice.checks').checks.withhold(*{list(names)!r}, why={WITHHELD!r})"
+    result = session.run(call, seconds=min(seconds, SETUP_SECONDS))
+    if result.status != "ok":
+        said = next((output["evalue"] for output in result.outputs if output["output_type"] == "error"), result.reason)
+        raise SandboxError(f"the names that project.yml withholds could not be taken away: {said}")
+
+
+def _examination(job: dict, name: str) -> dict:
+    """What a test step of one notebook is told."""
+    plan = (job.get("plan") or {}).get(name)
+    return {"plan": plan, "seed": job.get("seed", 0), "call_seconds": job.get("call_seconds")}
+
+
 class _Notebook:
     """One notebook on its way through a session."""
 
-    def __init__(self, notebook: dict, limits: Limits, spent: float) -> None:
-        self.notebook, self.limits = notebook, limits
+    def __init__(self, notebook: dict, limits: Limits, spent: float, examination: dict) -> None:
+        self.notebook, self.limits, self.examination = notebook, limits, examination
         self.cells: list[dict] = []
         self.notes: list[str] = []
         self.ended = ""  # why nothing runs any more
@@ -109,8 +135,14 @@ class _Notebook:
 
     def all_cells(self, session: Session) -> None:
         """Run the code cells in order and put their outputs into them."""
-        tests = TestStep(session)
-        self._each(lambda cell, seconds: _run(cell, session, tests, seconds))
+        tests = TestStep(session, **self.examination)
+
+        def run(cell: dict, seconds: float) -> CellResult:
+            if _is_test(cell):
+                return tests.run(cell, seconds, self.left)
+            return session.run(cell["source"], seconds=seconds)
+
+        self._each(run)
 
     def none(self) -> None:
         """Note for every cell that there was no time left for it."""
@@ -128,6 +160,8 @@ class _Notebook:
                 result = self._one(cell, name, run)
             record = {"id": cell.get("id"), "grade_id": meta.get("grade_id"), "status": result.status}
             record |= {"seconds": round(result.seconds, 4), "cpu_seconds": round(result.cpu_seconds, 4)}
+            if result.by:
+                record |= {"by": result.by, "checks": result.checks, "said": result.said}
             self.cells.append(record)
 
     def _one(self, cell: dict, name: str, run: Callable[[dict, float], CellResult]) -> CellResult:
@@ -156,6 +190,8 @@ class _Notebook:
             self._end("a cell ended the submission's own process (exit)")
         elif errors and not (_meta(cell).get("locked") or _is_test(cell)):
             self.notes.append(f"{re.sub(r'[^A-Za-z0-9_.]', '', errors[0])[:40]} in cell {name}")
+        if result.ended and not self.ended:
+            self._end(self._how_it_ended(name, result.ended))
         if result.status != "ok" and not errors:
             what = self.ended or "the cell failed"
             error = "CellDied" if result.status == "died" else "CellNotRun" if self.ended else "CellFailed"
@@ -176,11 +212,8 @@ class _Notebook:
             "memory": f"cell {name} used more than {limits.memory_mb} MB",
             "output": f"cell {name} put out more than the {limits.cell_output_bytes:,} bytes that a cell may",
             "exit": f"cell {name} ended the submission's own process",
+            "broken": f"the submission's process sent what is no answer, in cell {name}",
         }.get(reason, f"the submission's process crashed in cell {name}")
-
-
-def _run(cell: dict, session: Session, tests: TestStep, seconds: float) -> CellResult:
-    return tests.run(cell, seconds) if _is_test(cell) else session.run(cell["source"], seconds=seconds)
 
 
 def _is_test(cell: dict) -> bool:
@@ -209,6 +242,8 @@ def _add(used: Usage, more: Usage) -> None:
     used.cpu_seconds += more.cpu_seconds
     used.memory_mb = max(used.memory_mb, more.memory_mb)
     used.processes = max(used.processes, more.processes)
+    used.examiner_cpu_seconds += more.examiner_cpu_seconds
+    used.examiner_memory_mb = max(used.examiner_memory_mb, more.examiner_memory_mb)
 
 
 @functools.cache

@@ -49,7 +49,6 @@ def master(folder: Folder, project: str) -> dict[str, NotebookNode]:
     from nbgrader.api import MissingEntry
 
     masters = _released(folder, project)
-    values, cell_of_values = _parameters(folder, project, masters)
     with folder.gradebook() as gradebook:
         for name, notebook in masters.items():
             try:
@@ -61,12 +60,24 @@ def master(folder: Folder, project: str) -> dict[str, NotebookNode]:
             source = {cell.name: cell for cell in known.source_cells}
             again = folder.command("release", project)
             _complete(notebook, source, points, f"{project}, {name}", again)
-    for notebook in masters.values():
+    put_parameters(folder, project, masters, masters)
+    return masters
+
+
+def put_parameters(
+    folder: Folder, project: str, notebooks: dict[str, NotebookNode], released: dict[str, NotebookNode]
+) -> None:
+    """Write the values that project.yml sets for grading into the locked cell tagged `parameters` of its notebooks.
+
+    Raises:
+        ClassroomError: as `parameters`.
+    """
+    values, cell_of_values = _parameters(folder, project, released)
+    for notebook in notebooks.values():
         for cell in notebook.cells:
             if values and _meta(cell).get("grade_id") == cell_of_values:
                 lines = [f"{name} = {value!r}" for name, value in values.items()]
                 cell.source = "\n".join([cell.source, "# For grading:", *lines])
-    return masters
 
 
 def parameters(folder: Folder, project: str) -> dict:

@@ -1,17 +1,13 @@
-"""What comes after grading: `classroom feedback`, `export` and the table of grades, read from nbgrader's gradebook."""
+"""What comes after grading: `classroom feedback` and the grades that commands show, read from nbgrader's gradebook."""
 
 import json
-import os
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
-from classroom.errors import ClassroomError
 from classroom.folder import Folder
-from classroom.results import GRADED, REFUSED, STUDENT_ERROR, digest, read_record, read_result, write_record, writing
+from classroom.results import GRADED, REFUSED, STUDENT_ERROR, digest, read_record, read_result, write_record
 from classroom.standing import Since
-from classroom.terminal import counted, one_line
 
 MOST_NAMED_PARTS = 6
 
@@ -126,65 +122,6 @@ def feedback(folder: Folder, project: str, say: Callable[[str], None], *, releas
 def _pages_are_there(folder: Folder, project: str, target: Path) -> bool:
     autograded = folder.path("autograded", project, target.parent.name)
     return all((target / f"{path.stem}.html").is_file() for path in autograded.glob("*.ipynb"))
-
-
-def export(folder: Folder, target: Path | None, say: Callable[[str], None]) -> dict:
-    """Write nbgrader's table of grades, one line a student and project, as CSV."""
-    from nbgrader.plugins import CsvExportPlugin
-
-    target = target or folder.home / "grades.csv"
-    if not target.parent.is_dir():
-        raise ClassroomError(f"--to {target}: there is no folder {target.parent}")
-    for project in folder.projects():
-        grades(folder, project)  # brings the late penalties up to date
-    plugin = CsvExportPlugin(parent=folder.app)
-    half = target.with_name(f".{target.name}.half")
-    plugin.to = str(half)
-    with writing(target):
-        try:
-            with folder.gradebook() as gradebook:
-                plugin.export(_Quoting(gradebook))
-            head, *rows = (f"{line}\n" for line in half.read_text(encoding="utf-8").split("\n") if line)
-            # By project and then student: nbgrader's order is that of names, which may be empty.
-            order = list(dict.fromkeys(row.split(",")[0] for row in rows))
-            rows.sort(key=lambda row: (order.index(row.split(",")[0]), row.split(",")[3]))
-            half.write_text("".join([head, *rows]), encoding="utf-8")
-            lines = len(rows)
-            os.replace(half, target)
-        finally:
-            half.unlink(missing_ok=True)
-    say(f"{counted(lines, 'line')} in {folder.shown(target)}")
-    return {"file": str(target), "lines": lines}
-
-
-class _Quoting:
-    """nbgrader's gradebook for its table of grades, with names as cells of CSV: nbgrader writes them as they are.
-
-    Names come from a learning platform, where people may change their own: a comma would move the points to another
-    column, and what begins with `=` is a formula to a spreadsheet.
-    """
-
-    def __init__(self, gradebook) -> None:
-        self._gradebook = gradebook
-
-    def __getattr__(self, name: str):
-        return getattr(self._gradebook, name)
-
-    @property
-    def students(self) -> list[SimpleNamespace]:
-        """Everybody, with quoted names."""
-        fields = ("last_name", "first_name", "email")
-        return [
-            SimpleNamespace(id=person.id, **{field: _cell(getattr(person, field) or "") for field in fields})
-            for person in self._gradebook.students
-        ]
-
-
-def _cell(text: str) -> str:
-    text = one_line(text)
-    if text[:1] in tuple("=+-@"):
-        text = f"'{text}"
-    return '"' + text.replace('"', '""') + '"' if "," in text or '"' in text else text
 
 
 def overview(folder: Folder, project: str) -> list[dict]:

@@ -6,6 +6,7 @@ As long as neither changes, the grade stands. `autograde` asks this of each subm
 import base64
 import hashlib
 import importlib.util
+import json
 import os
 from functools import cached_property
 from pathlib import Path
@@ -39,9 +40,51 @@ def _contents_digest(place: Path, most: int) -> str:
     return digest([path for path in readable if path not in large], place, *others)
 
 
-def grader_digest(masters: dict, files: dict[str, str]) -> str:
-    """The hash of what submissions are graded with."""
+def examination(folder: Folder, project: str, masters: dict, *, make: bool = False) -> dict:
+    """What a job is told of the tests: `plan` by notebook, `seed`, `call_seconds`, and the names that are `withheld`.
+
+    Args:
+        masters: of `classroom.rebuild.master`.
+        make: the class's secret, where there is none yet.
+    """
+    from classroom.classseed import class_seed
+    from classroom.course import limits_for
+    from classroom.plan import plans
+
+    described = folder.project(project)
+    made = {name: _marked(plan, masters[name]) for name, plan in plans(folder, project, masters).items()}
+    python = any(any(known.values()) for known in made.values())  # the plan of another language is empty
+    return {
+        "plan": made,
+        "seed": class_seed(folder, project, make=make),
+        "call_seconds": limits_for(folder.course, described).get("call_seconds"),
+        "withheld": list(described.withheld) if described and python else [],
+    }
+
+
+def _marked(plan: dict, master) -> dict:
+    """The plan with `session` for each test that deletes or replaces a student's name at its top level.
+
+    The student's functions are to find another name there, or none: so nbgrader's own example tests whether one
+    function calls another. That can only be done where they run, so the verdict is reached there.
+    """
+    from classroom.cellnames import names_of
+
+    source = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell.source for cell in master.cells}
+    marked = dict(plan)
+    for name, known in plan.items():
+        if name[0] != "_":
+            found = names_of(source[name])
+            changed = set(found.binds).union(*(unit.deletes for unit in found.units)).intersection(known["names"])
+            marked[name] = {**known, "session": bool(changed)}
+    return marked
+
+
+def grader_digest(masters: dict, files: dict[str, str], examined: dict) -> str:
+    """The hash of what submissions are graded with; `examined` is what `examination` says."""
     hasher = hashlib.sha256()
+    told = {name: examined[name] for name in ("plan", "seed", "withheld")}  # limits touch no grade that stands
+    hasher.update(json.dumps(told, sort_keys=True).encode())
     for name, notebook in sorted(masters.items()):
         for cell in notebook.cells:
             meta = cell.metadata.get("nbgrader", {})
@@ -79,7 +122,8 @@ class Since:
             masters = master(self.folder, self.project)
         except ClassroomError:  # release and gradebook do not belong together: `autograde` says so
             return None
-        return grader_digest(masters, files_along(self.folder, self.project, expected_files(self.folder, self.project)))
+        files = files_along(self.folder, self.project, expected_files(self.folder, self.project))
+        return grader_digest(masters, files, examination(self.folder, self.project, masters))
 
     def changed(self, student: str, result: dict) -> str:
         """In words what is not as it was when a result came to be; empty: nothing, or nothing was graded."""

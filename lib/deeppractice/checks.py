@@ -6,14 +6,17 @@
 
 `check` catches whatever fails in its block and prints the hint; `score` hands the points to nbgrader. The other
 functions are for tests that need more than a call: gradients, a few training steps, a change in place, a replaced
-name. In a student's kernel they act on the student's own objects. Everything prints to standard output, because
-nbgrader gives no points to a test cell that writes to standard error.
+name. In a student's kernel they act on the student's own objects. In grading, test cells run in a process of their own:
+there a student's objects are handles, which have a method `__remote__` that the functions below use, and `_examiner` is
+that process. Everything prints to standard output, because nbgrader gives no points to a test cell that writes to
+standard error.
 """
 
 from __future__ import annotations
 
 import copy
 import difflib
+import hashlib
 import importlib
 import math
 import sys
@@ -37,6 +40,14 @@ class Outcome:
     passed: bool
     hint: str
     error: str  # what went wrong, in one line; empty where the check passed
+
+
+class WithheldError(RuntimeError):
+    """The student's code used what this assignment asks the student to write."""
+
+
+# The process in which grading runs test cells, while it runs one (classroom.inside.examine.examiner); None in a kernel.
+_examiner = None
 
 
 class _Ledger:
@@ -88,16 +99,21 @@ class check:  # noqa: N801  (reads as a statement: `with check("name"):`)
         # A warning that the student's code gives rise to must not cost the cell's points.
         self._quiet = redirect_stderr(sys.stdout)
         self._quiet.__enter__()
+        # Where a check stands tells the examiner whether it is a hidden one.
+        self._lines = [] if _examiner is None else _examiner.lines(sys._getframe(1))
         return self
 
     def __exit__(self, kind, error, traceback) -> bool:
         self._quiet.__exit__(kind, error, traceback)
+        lines, self._lines = self._lines, []
         # An interrupt is the user's or the time limit's, never a wrong answer; everything else is the verdict.
         if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
             return False
         passed = error is None
         outcome = Outcome(self.name, self.points, passed, self.hint, "" if passed else _one_line(error))
         _ledger.page().append(outcome)
+        if _examiner is not None:
+            _examiner.outcome(outcome, lines)
         print(_line(outcome))
         return True
 
@@ -159,6 +175,8 @@ def build(path: str, **settings):
     Raises:
         ValueError: if `path` is not of the form "package.module:Name", or the module has no such name.
     """
+    if _examiner is not None:
+        return _examiner.build(path, settings)
     module_name, colon, name = path.partition(":")
     if not colon or not name.isidentifier():
         raise ValueError(f"expected 'package.module:Name', got {path!r}")
@@ -213,6 +231,8 @@ def jacobian(f: Callable[..., Tensor], *inputs: Tensor) -> Tensor | tuple[Tensor
 
 def parameters(module: nn.Module) -> dict[str, Tensor]:
     """A copy of a module's parameters by name, so that a test can compare them before and after."""
+    if _is_remote(module):
+        return module.__remote__("parameters")
     from torch import nn
 
     if not isinstance(module, nn.Module):
@@ -235,6 +255,8 @@ def train(
         loss: `loss(model, *batch)` returns a scalar tensor.
         optimizer: a name in `torch.optim`.
     """
+    if _is_remote(model):
+        return model.__remote__("train", loss, *batch, steps=steps, lr=lr, optimizer=optimizer)
     import torch
 
     stepper = getattr(torch.optim, optimizer)(model.parameters(), lr=lr)
@@ -249,10 +271,60 @@ def train(
 
 
 def seed(number: int) -> None:
-    """Seed Python, numpy and torch where the student's code runs."""
+    """Seed Python, numpy and torch where the student's code runs, and where the test does."""
     from deeppractice.runtime import seed_everything
 
     seed_everything(number)
+    if _examiner is not None:
+        _examiner.seed(number)
+
+
+def fresh_seed(name: str) -> int:
+    """A seed to draw a test's inputs from: one number for each name.
+
+    In a kernel it is always the same, so that a student can repeat what a test did. In grading it is another one, that
+    nobody outside the course knows and that is the same for the whole class: no answer can be made for known inputs.
+    """
+    if _examiner is not None:
+        return _examiner.fresh_seed(name)
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+
+
+def withhold(*paths: str, why: str) -> None:
+    """Make names of libraries raise `WithheldError`, so that the student writes what they would do.
+
+        withhold("torch.nn.utils.spectral_norm", why="part 4 asks for it")
+
+    Functions and classes are replaced in their module; calling one, or making a subclass, raises. Test cells of grading
+    may use them: there this function does nothing. It is a sign on a door, for honest work; it stops nobody who looks.
+
+    Raises:
+        ValueError: for a path that leads to nothing.
+    """
+    if _examiner is not None:
+        return
+    for path in paths:
+        module_name, _, name = path.partition(":") if ":" in path else path.rpartition(".")
+        try:
+            module = importlib.import_module(module_name)
+        except (ImportError, ValueError) as error:
+            raise ValueError(f"withhold: expected 'package.module.name', got {path!r} ({error})") from None
+        if not hasattr(module, name):
+            raise ValueError(f"withhold: {module_name} has no {name!r}")
+        setattr(module, name, _withheld(path.replace(":", "."), why))
+
+
+def _withheld(path: str, why: str) -> type:
+    def refuse(*_, **__):
+        raise WithheldError(f"{path} is not to be used here: {why}")
+
+    kind = type("Withheld", (type,), {"__call__": refuse, "__getattr__": refuse})
+    return kind(path.rpartition(".")[2], (), {"__init_subclass__": classmethod(refuse)})
+
+
+def _is_remote(thing: object) -> bool:
+    """Whether it is a student's object in another process."""
+    return hasattr(type(thing), "__remote__")
 
 
 def inplace(f: Callable, *arguments) -> tuple[object, tuple]:
@@ -260,6 +332,8 @@ def inplace(f: Callable, *arguments) -> tuple[object, tuple]:
 
     A test that is about a change in place says so with this function: in grading, arguments are never written back.
     """
+    if _is_remote(f):
+        return f.__remote__("inplace", *arguments)
     copies = copy.deepcopy(arguments)
     return f(*copies), copies
 
@@ -276,6 +350,10 @@ def patch(names: Mapping[str, object] | None = None, /, **replacements) -> Itera
     """
     replacements = {**(names or {}), **replacements}
     namespace = sys._getframe(2).f_globals  # 0 is this generator, 1 is contextlib, 2 the cell
+    if _examiner is not None:
+        with _examiner.patch(namespace, replacements):
+            yield
+        return
     missing = [name for name in replacements if name not in namespace]
     if missing:
         raise NameError(f"patch: the notebook does not define {', '.join(missing)}")

@@ -5,18 +5,22 @@ A bank (tests/assignments/PROJECT/bank.yml) lists answers by grade_id; only the 
 
 import ast
 import contextlib
+import importlib
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 
-from deeppractice.checks import score
+from deeppractice.checks import score, withhold
 
 ROOT = Path(__file__).resolve().parents[2]
 POINTS = re.compile(r"^[✓✗] .* \(([\d.]+) points?\)$", re.M)
+# The name of a check that failed, then what went wrong and the hint.
+FAILED = re.compile(r"^✗ (\S+) \([\d.]+ points?\)\n((?:    .*\n)*)", re.M)
 
 
 class Grader:
@@ -27,13 +31,16 @@ class Grader:
 
     Attributes:
         announced: for each test cell that was scored last, the sum of the points that its checks said they are worth.
+        failed: for each of them the checks that failed, by name, with what they printed for the student.
     """
 
     def __init__(self, project: str) -> None:
         place = ROOT / "solutions" / project
         self.cells = nbformat.read(place / f"{project}.ipynb", as_version=4).cells
-        self.parameters = yaml.safe_load((place / "project.yml").read_text())["grading"]["parameters"]
+        described = yaml.safe_load((place / "project.yml").read_text())
+        self.parameters, self.withheld = described["grading"]["parameters"], described.get("withheld", [])
         self.announced: dict[str, float] = {}
+        self.failed: dict[str, dict[str, str]] = {}
         self._first: dict | None = None
 
     def points(self, answers: dict[str, str]) -> dict[str, float]:
@@ -43,6 +50,11 @@ class Grader:
         last = max(ids.index(answer) for answer in answers)
         begin = next(number for number, cell in enumerate(code) if cell.metadata.nbgrader.solution)
         names = dict(self._before_the_first_answer(code[:begin]))
+        self.announced, self.failed = {}, {}
+        with self._withholding():
+            return self._run(code, begin, last, answers, names)
+
+    def _run(self, code: list, begin: int, last: int, answers: dict[str, str], names: dict) -> dict[str, float]:
         found, touched = {}, False
         for number, cell in enumerate(code[begin:], begin):
             meta = cell.metadata.nbgrader
@@ -58,6 +70,19 @@ class Grader:
             elif "figure" not in cell.metadata.get("tags", []):
                 self._quietly(cell.source, names)
         return found
+
+    @contextlib.contextmanager
+    def _withholding(self) -> Iterator[None]:
+        """Take the names away that grading takes away, and bring them back: other tests want them."""
+        split = [path.split(":") for path in self.withheld]
+        places = [(importlib.import_module(module), name) for module, name in split]
+        before = [getattr(*place) for place in places]
+        withhold(*self.withheld, why="the project asks for it")
+        try:
+            yield
+        finally:
+            for place, value in zip(places, before, strict=True):
+                setattr(*place, value)
 
     def solution(self, grade_id: str) -> str:
         """The source notebook's own answer."""
@@ -81,6 +106,7 @@ class Grader:
                 with contextlib.suppress(RuntimeError):
                     score()  # close the page of the cell that ended early
         self.announced[grade_id] = sum(map(float, POINTS.findall(out.getvalue())))
+        self.failed[grade_id] = dict(FAILED.findall(out.getvalue()))
         if failed or err.getvalue():
             return 0
         return points if value is None else value

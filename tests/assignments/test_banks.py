@@ -1,8 +1,9 @@
 """Every project's bank: right answers get full marks, mistakes lose their own part's points, shortcuts gain nothing.
 
-A member of kind `later` gains points today and is a shortcut once the names of the library are withheld that it uses.
+A mistake also says which checks it fails, so that a student gets the hint of those, and no other.
 """
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -45,6 +46,10 @@ def test_member(grader, project, member):
         assert found == full
     elif member["kind"] == "mistake":
         assert all(found[cell] < full[cell] for cell in found)
+        failed = {name: said for cell in found for name, said in grader(project).failed[cell].items()}
+        ranged = any(isinstance(points, list) for points in member["points"].values())
+        assert set(member["fails"]) <= failed.keys() if ranged else set(member["fails"]) == failed.keys(), failed
+        assert all(failed.values()), "a check that failed says nothing"
     elif member["kind"] == "shortcut":
         assert set(found.values()) == {0}
 
@@ -67,7 +72,15 @@ def test_the_solution_gets_full_marks_and_no_answer_gets_none(grader, project):
 def test_the_bank_is_large_enough(project, record_property):
     kinds = Counter(member["kind"] for member in BANKS[project])
     assert len({member["id"] for member in BANKS[project]}) == len(BANKS[project])
-    assert {"right", "mistake", "shortcut"} <= kinds.keys() <= {"right", "mistake", "shortcut", "later"}
+    assert kinds.keys() == {"right", "mistake", "shortcut"}
     touched = {cell for member in BANKS[project] for cell in member["cells"]}
     assert touched == answer_cells(project).keys()
     record_property("bank", f"{project}: " + ", ".join(f"{n} {kind}" for kind, n in kinds.items()))
+
+
+@pytest.mark.parametrize("project", BANKS)
+def test_each_name_that_is_withheld_has_a_shortcut_that_uses_it(grader, project):
+    shortcuts = [m for m in BANKS[project] if m["kind"] == "shortcut"]
+    for path in grader(project).withheld:
+        called = re.compile(rf"\b{path.partition(':')[2]}\b")
+        assert any(called.search(source) for m in shortcuts for source in m["cells"].values()), path

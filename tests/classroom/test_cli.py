@@ -11,9 +11,11 @@ from classroom import commands
 from classroom.cli import main
 from classroom.errors import ClassroomError
 
-COMMANDS = ["release", "collect", "autograde", "regrade", "feedback", "status", "show", "export", "amend", "forget"]
-COMMANDS += ["doctor", "simulate", "demo"]
-ENGINE = ["autograde", "regrade", "amend", "demo"]
+COMMANDS = ["release", "collect", "autograde", "regrade", "feedback", "status", "report", "show"]
+COMMANDS += ["export"]
+COMMANDS += ["similarity", "amend", "forget"]
+COMMANDS += ["new", "lint", "doctor", "simulate", "demo"]
+ENGINE = ["autograde", "regrade", "amend", "lint", "demo"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -46,7 +48,9 @@ def test_there_are_no_others(capsys):
         (["show", "nobody", "tiny"], "classroom: no submission of 'nobody' for tiny"),
         (["release", "checkpoint"], "classroom: no project 'checkpoint'; there is tiny"),
         (["collect", "tiny", "--from", "nowhere"], "there is no such folder or file"),
-        (["export", "--to", "nowhere/grades.csv"], "there is no folder nowhere"),
+        (["export", "--out", "nowhere/grades.csv"], "there is no folder nowhere"),
+        (["export", "--to", "grades.csv"], "the name of a file goes after --out"),
+        (["export", "--to", "canvas"], "needs the gradebook that Canvas exported"),
         (["demo"], "classroom: no demo class for tiny: expected demo.yml beside the source notebook"),
         (["simulate", "tiny", "--students", "3", "--only", "rigth"], "no group 'rigth'"),
         (["autograde", "tiny", "--scheduler", "tcp://10.0.0.1:8786"], "outside this machine only with TLS"),

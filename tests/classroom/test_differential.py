@@ -16,6 +16,9 @@ therefore not among these submissions:
 | tags and metadata that skip cells | obeyed | dropped |
 | a value above the points of its cell | the whole submission fails | the submission has an outcome, and a note |
 | a cell that ends its process, or replaces what a kernel stands on | nothing is recorded | student-error, with a note |
+| an answer that warns or logs when a test calls it | the test earns 0 | it is shown and costs nothing |
+| a name that the student hid (`sum = None`, `np = None`) | tests that use it fail | tests have their own |
+| a call that ends the process, or never ends | the whole submission fails | the checks before and after it count |
 | a cell that does not stop at the time limit | the whole submission fails | as above |
 """
 

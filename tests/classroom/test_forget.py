@@ -16,9 +16,10 @@ from nbgrader.utils import notebook_hash
 
 from classroom import forget as module
 from classroom.errors import ClassroomError
+from classroom.export import Choice, export
 from classroom.folder import Folder
 from classroom.forget import everybody, forget, forget_expired
-from classroom.report import export, feedback
+from classroom.report import feedback
 from classroom.results import write_record, write_result
 from classroom.writer import Writer
 
@@ -66,7 +67,7 @@ def folder(tiny, make_result, tmp_path) -> Folder:
     (folder.home / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in logged))
     write_record(folder.record("amend", "tiny"), {"before": {student: {"why": 1} for student in STUDENTS}})
     feedback(folder, "tiny", lambda text: None)
-    export(folder, None, lambda text: None)
+    export(folder, lambda text: None)
     folder.exchange = exchange
     return folder
 
@@ -174,3 +175,16 @@ def test_everybody_once_the_days_of_course_yml_have_passed(folder):
     )
     with pytest.raises(ClassroomError, match="does not say how long"):
         forget_expired(Folder(folder.root), print)
+
+
+def test_what_went_to_a_learning_platform_goes_with_the_first(folder):
+    """It names everybody, in columns of other programs; the next export makes it anew."""
+    report = export(folder, lambda text: None, to="moodle", choice=Choice(incomplete=True))
+    page = folder.home / "similarity-tiny.html"
+    page.write_text("what ada wrote")
+    assert forget(folder, "nobody", lambda text: None)["removed"] == []
+    assert "exports/moodle.csv" in "".join(forget(folder, "ada", lambda text: None)["removed"])
+    assert not (folder.home / "exports" / "moodle.csv").exists()
+    assert not page.exists()
+    again = export(folder, lambda text: None, to="moodle", choice=Choice(incomplete=True))
+    assert again["lines"] == report["lines"] - 1

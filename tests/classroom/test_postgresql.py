@@ -24,11 +24,12 @@ from nbgrader.apps.api import NbGraderAPI
 
 from classroom.amend import amend
 from classroom.errors import ClassroomError
+from classroom.export import export
 from classroom.folder import Folder
 from classroom.forget import forget
 from classroom.gradebook import normal_url, shown_url
 from classroom.release import release
-from classroom.report import export, feedback, grades
+from classroom.report import feedback, grades
 from classroom.results import write_result
 from classroom.writer import Writer
 
@@ -209,7 +210,7 @@ def test_peoples_work_an_amendment_and_a_person_forgotten(course, make_result):
     assert report["cells"]["new"] == ["more-tests"]
     assert grades(fresh, "tiny")["ada"]["points"] == 3 + 2 + 0.75
     feedback(fresh, "tiny", lambda text: None)
-    export(fresh, None, lambda text: None)
+    export(fresh, lambda text: None)
     assert forget(fresh, "ada", lambda text: None)["submissions"] == 1
     assert grades(fresh, "tiny").keys() == {"bob"}
     with fresh.gradebook() as gradebook:

@@ -8,7 +8,7 @@ from nbgrader.utils import notebook_hash
 from classroom.errors import ClassroomError
 from classroom.folder import Folder
 from classroom.handout import REASONS
-from classroom.report import MOST_NAMED_PARTS, export, feedback, table
+from classroom.report import MOST_NAMED_PARTS, feedback, table
 from classroom.results import without_run, write_result
 from classroom.writer import Writer
 
@@ -144,16 +144,3 @@ def test_only_our_pages_go_through_the_exchange(tiny, make_result, tmp_path):
     root.rename(tmp_path / "gone")
     with pytest.raises(ClassroomError, match=r"cannot be handed out: no exchange: .* is missing; give the pages in"):
         feedback(folder, "tiny", said.append, release=True)
-
-
-def test_the_export_leaves_nothing_behind(folder, make_result):
-    hand_in_and_grade(folder, make_result(folder, "ada", {"why": "So."}), None)
-    assert export(folder, None, lambda text: None)["lines"] == 1
-    assert (folder.home / "grades.csv").read_text().splitlines()[1].startswith("tiny,2026-02-06 23:59:00,")
-    with pytest.raises(ClassroomError, match="there is no folder"):
-        export(folder, folder.home / "nowhere" / "x.csv", print)
-    place = folder.home / "a-folder"
-    place.mkdir()
-    with pytest.raises(ClassroomError, match="cannot write"):
-        export(folder, place, print)
-    assert [path.name for path in folder.home.glob(".*.half")] == []

@@ -4,6 +4,7 @@ import copy
 import random
 import re
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -13,7 +14,21 @@ from torch import Tensor, nn
 
 from deeppractice import checks
 from deeppractice.architectures import MLP
-from deeppractice.checks import build, check, grad, inplace, jacobian, parameters, patch, score, seed, train
+from deeppractice.checks import (
+    WithheldError,
+    build,
+    check,
+    fresh_seed,
+    grad,
+    inplace,
+    jacobian,
+    parameters,
+    patch,
+    score,
+    seed,
+    train,
+    withhold,
+)
 
 # The names that this "notebook" defines, for `patch`.
 kl = "the student's kl"
@@ -476,3 +491,30 @@ def test_a_failed_check_inside_a_patch_restores_the_name(capfd: pytest.CaptureFi
     out, err = capfd.readouterr()
     assert "the elbo is off" in out
     assert err == ""
+
+
+def test_a_fresh_seed_is_one_number_for_each_name_in_a_kernel() -> None:
+    assert fresh_seed("kl") == fresh_seed("kl") != fresh_seed("elbo")
+    assert 0 <= fresh_seed("kl") < 2**32
+
+
+@pytest.mark.parametrize("path", ["{}:sum_of_squares", "{}.sum_of_squares", "{}:Model"])
+def test_a_withheld_name_says_why_when_it_is_called_or_made_a_subclass_of(monkeypatch, path: str) -> None:
+    module = types.ModuleType("withheld_here")
+    module.sum_of_squares, module.Model = sum, dict
+    monkeypatch.setitem(sys.modules, "withheld_here", module)
+    path = path.format("withheld_here")
+    withhold(path, why="part 4 asks for it")
+    found = getattr(module, re.split("[.:]", path)[1])
+    with pytest.raises(WithheldError, match="part 4 asks for it"):
+        found([1])
+    with pytest.raises(WithheldError, match="withheld_here"):
+        type("Mine", (found,), {})
+    with pytest.raises(WithheldError):
+        _ = found.attribute
+
+
+def test_withholding_what_there_is_not_is_an_error() -> None:
+    for path in ("deeppractice.nothing:f", "deeppractice.checks:nothing", "f"):
+        with pytest.raises(ValueError, match="withhold"):
+            withhold(path, why="it is not there")

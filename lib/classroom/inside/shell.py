@@ -22,6 +22,7 @@ import warnings
 from pathlib import Path
 
 from classroom.inside.capture import Capture, Stream
+from classroom.inside.examine.answers import Answers
 from classroom.inside.interactive import ZMQInteractiveShell, error_output, nobody_types
 from classroom.inside.plots import draw_once
 from classroom.inside.record import Recorder
@@ -49,6 +50,7 @@ class Shell:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         self._task: asyncio.Future | None = None  # of a cell with `await` in it
+        self._answers = Answers(self)  # kept from one test cell to the next: their handles stay good
 
     def set_limits(self, cell_output_bytes: int, output_bytes: int) -> None:
         """Set the limits on output of the job that a child was forked for."""
@@ -135,8 +137,11 @@ class Shell:
     def serve(self, sock: socket.socket) -> None:
         """Answer requests on a socket until its other end is closed or a cell ends the session."""
         while (request := _receive(sock)) is not None:
+            if request.get("op") == "answer":  # an examiner has been lent the other end, until it says that it is done
+                self._answers.serve(sock)
+                continue
             if request.get("op") != "run":
-                raise ValueError(f"expected op run, got {request.get('op')!r}")
+                raise ValueError(f"expected op run or answer, got {request.get('op')!r}")
             reply = self.run(request["source"], request["seconds"])
             _send(sock, reply | {"id": request.get("id")})
             if reply.get("exit"):

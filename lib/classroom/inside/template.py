@@ -173,6 +173,7 @@ def _warm_up(preload: list[str]) -> Shell:
         except ModuleNotFoundError as error:
             # Not installed here, or not all that it needs: a notebook that wants it is told the same.
             print(f"not imported ahead: {name} ({error})", file=sys.stderr)
+    importlib.import_module("classroom.inside.examine.examiner")  # for examiners, and for what answers them
     shell.warm_up()
     shell.reseed()  # torch imports what it needs for this the first time
     return shell

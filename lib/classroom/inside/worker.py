@@ -1,5 +1,7 @@
 """The child that runs one submission: isolates itself, takes its files, then hands over to the shell.
 
+Another child, its examiner, runs the test cells; it has the same walls and runs no code of the student's.
+
 Until "ready" goes over the socket only our own code has run here, so what the host reads up to then can be believed;
 whatever comes afterwards is the student's word.
 """
@@ -36,12 +38,12 @@ def run(shell: Shell, job: int, groups: list[int], proc: int, last_capability: i
         isolate.keep_only(job, proc)
         with socket.socket(fileno=job) as sock:
             try:
-                _isolate(shell, sock, proc, last_capability)
+                loop = _loop(shell, _isolate(shell, sock, proc, last_capability))
                 _send(sock, {"ready": True})
             except Exception:
                 _send(sock, {"failed": traceback.format_exc()})
             else:
-                shell.serve(sock)
+                loop.serve(sock)
                 code = 0
     except OSError:
         code = 3  # the host is gone, and with it the one who would read a message
@@ -49,7 +51,17 @@ def run(shell: Shell, job: int, groups: list[int], proc: int, last_capability: i
         os._exit(code)
 
 
-def _isolate(shell: Shell, sock: socket.socket, proc: int, last_capability: int) -> None:
+def _loop(shell: Shell, examines: bool):
+    """What answers the host from now on: the shell, or the examiner, in which no student's code runs."""
+    if not examines:
+        return shell
+    from classroom.inside.examine.examiner import Examiner
+
+    return Examiner(shell)
+
+
+def _isolate(shell: Shell, sock: socket.socket, proc: int, last_capability: int) -> bool:
+    """Put up the walls; whether this child is an examiner."""
     os.setsid()
     isolate.set_dumpable(True)  # else our own /proc/self/uid_map would not be ours to write
     isolate.write_at(proc, "self/oom_score_adj", _OOM_SCORE)
@@ -81,6 +93,7 @@ def _isolate(shell: Shell, sock: socket.socket, proc: int, last_capability: int)
     shell.reseed()
     if setup["threads"] > 1 and "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(setup["threads"])
+    return setup["examines"]
 
 
 def _reserved(proc: int) -> int:

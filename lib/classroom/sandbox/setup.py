@@ -35,7 +35,15 @@ def check(files: Mapping[str, bytes], limits: Limits) -> None:
         raise SandboxError(f"the files of a job take {size >> 20} MB, the private home holds {limits.file_mb} MB")
 
 
-def prepare(sock: socket.socket, limits: Limits, files: Mapping[str, bytes], *, threads: int, counted: bool) -> None:
+def prepare(
+    sock: socket.socket,
+    limits: Limits,
+    files: Mapping[str, bytes],
+    *,
+    threads: int,
+    counted: bool,
+    examines: bool = False,
+) -> None:
     """Hand a child what it needs and wait for its word that its walls stand. Nothing of the student's has run so far.
 
     Args:
@@ -44,6 +52,7 @@ def prepare(sock: socket.socket, limits: Limits, files: Mapping[str, bytes], *, 
         files: content by name.
         threads: that torch may use.
         counted: whether a control group counts memory and processes.
+        examines: whether it is to run test cells, instead of a student's.
 
     Raises:
         SandboxError: with the child's own message, if it could not isolate itself.
@@ -60,6 +69,7 @@ def prepare(sock: socket.socket, limits: Limits, files: Mapping[str, bytes], *, 
         "cell_output_bytes": limits.cell_output_bytes,
         "output_bytes": limits.output_bytes,
         "threads": threads,
+        "examines": examines,
         "files": [(name, len(data)) for name, data in files.items()],
     }
     text = json.dumps(setup).encode()

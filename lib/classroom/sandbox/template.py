@@ -13,20 +13,22 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from classroom.sandbox import bubblewrap, policy, setup
 from classroom.sandbox.cgroups import Group
 from classroom.sandbox.policy import Limits, SandboxError, Staged
 from classroom.sandbox.warm import Child, WarmSession
 
-# What course notebooks import. `deeppractice.data` brings scikit-learn, which takes longer than a whole light notebook.
+# What course notebooks import, and examiners once more. `deeppractice.data` brings scikit-learn.
 PRELOAD = (
     "numpy",
     "matplotlib.pyplot",
     "torch",
     "torch.utils.data",
     "deeppractice.data",
+    "deeppractice.generative",
+    "sklearn.neighbors",
     "deeppractice.training",
     "deeppractice.viz",
     "deeppractice.checks",
@@ -98,24 +100,26 @@ class Template:
         except _GoneError:
             raise SandboxError(f"the warm template did not come up: it ended\n{process.log()}") from None
 
-    def open(self, limits: Limits, files: Mapping[str, bytes]) -> WarmSession:
-        """A new session in a child of its own, isolated, with `files` in its home.
+    def open(self, limits: Limits, files: Mapping[str, bytes], *, examines: bool = False) -> WarmSession:
+        """A new session in a child of its own, isolated, with `files` in its home; its examiner will be another child.
 
         A template that has died, warm or not yet, is started again, twice at most.
 
         Args:
             limits: of the submission.
             files: content by name, which may have folders in it.
+            examines: this is the examiner of another session.
 
         Raises:
             SandboxError: if a child can't be made or isolated on this machine.
         """
+        examiner = None if examines else lambda: self.open(limits, files, examines=True)
         setup.check(files, limits)
         for _ in range(_STARTS):
             process = self._current()
             try:
                 process.wait(_START_SECONDS)
-                return process.open(limits, files, threads=self._threads, group=self._group)
+                return process.open(limits, files, threads=self._threads, group=self._group, examiner=examiner)
             except _GoneError:
                 log = process.log()
                 self._replace(process)
@@ -232,8 +236,10 @@ class _Process:
             if "failed" in self._ready:
                 raise SandboxError(f"the warm template did not come up: {self._ready['failed']}")
 
-    def open(self, limits: Limits, files: Mapping[str, bytes], *, threads: int, group: bool) -> WarmSession:
-        """Ask for a child, and wait until it has isolated itself.
+    def open(
+        self, limits: Limits, files: Mapping[str, bytes], *, threads: int, group: bool, examiner: Callable | None
+    ) -> WarmSession:
+        """Ask for a child, and wait until it has isolated itself; `examiner` opens its own, None makes it one.
 
         Raises:
             _GoneError: if the template has ended.
@@ -244,8 +250,9 @@ class _Process:
         ours, theirs = socket.socketpair()
         try:
             child = self._fork(theirs.fileno(), limits, counting)
-            setup.prepare(ours, limits, files, threads=threads, counted=counting is not None)
-            return WarmSession(ours, child, limits)
+            counted, examines = counting is not None, examiner is None
+            setup.prepare(ours, limits, files, threads=threads, counted=counted, examines=examines)
+            return WarmSession(ours, child, limits, examiner)
         except BaseException as error:
             ours.close()
             if child is None and counting is not None:

@@ -6,10 +6,12 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from classroom.sandbox.cgroups import Group
+from classroom.sandbox.examination import Examination
 from classroom.sandbox.policy import Limits, SandboxError
 from classroom.session import CellResult, StreamSession, Usage
 
@@ -83,11 +85,18 @@ class Child:
 
 
 class WarmSession:
-    """A submission's session in a child of the warm template; see `classroom.session.Session`."""
+    """A submission's session in a child of the warm template; see `classroom.session.Session`.
 
-    def __init__(self, sock: socket.socket, child: Child, limits: Limits) -> None:
+    Args:
+        examiner: opens the session in which this one's test cells run; None: this is such a one.
+    """
+
+    def __init__(
+        self, sock: socket.socket, child: Child, limits: Limits, examiner: "Callable[[], WarmSession] | None" = None
+    ) -> None:
         self._child = child
         self._stream = StreamSession(sock, limits, end=self._end, why=self._why)
+        self._examination = Examination(self._stream, examiner) if examiner is not None else None
         self._busy = threading.RLock()
         self._memory = False  # a process was killed for memory while the first one lived on
         self._over = threading.Event()
@@ -107,15 +116,42 @@ class WarmSession:
                 return CellResult(status="not-run", reason="memory")
             began = time.monotonic()
             result = self._stream.run(source, seconds=seconds)
-            if result.status in ("ok", "error", "timeout") and self._starved():
-                # The kernel took one of its processes, perhaps not the one that we talk to. What is left is of no use.
-                self._memory = True
-                self._stream.close()
+            if self._lost_a_process(result):
                 return CellResult(result.outputs, "died", time.monotonic() - began, result.cpu_seconds, "memory")
             return result
 
+    def examine(self, request: dict, *, seconds: float) -> CellResult:
+        """Run a test cell in the examiner; see `classroom.sandbox.examination.Examination.run`.
+
+        Raises:
+            SandboxError: if the template was lost, or the examiner failed.
+        """
+        with self._busy:
+            if self._memory:
+                return CellResult(status="not-run", reason="memory")
+            result = self._examination.run(request, seconds=seconds)
+            if not result.ended and self._lost_a_process(result):
+                result.ended = "memory"
+            return result
+
+    def ask(
+        self, request: dict, *, seconds: float, grace: float, lent: socket.socket | None
+    ) -> tuple[CellResult, dict]:
+        """Of an examiner: run a test cell; see `StreamSession.examine`.
+
+        Raises:
+            SandboxError: if the template was lost.
+        """
+        with self._busy:
+            return self._stream.examine(request, seconds=seconds, grace=grace, lent=lent)
+
     def close(self) -> Usage:
         """End everything; see `Session.close`. Another thread that runs a cell meanwhile gets a result: it died."""
+        examined = self._examination.close() if self._examination is not None else None
+        used = self._close()
+        return used if examined is None else used.with_examiner(examined)
+
+    def _close(self) -> Usage:
         if not self._busy.acquire(blocking=False):
             self._child.kill()
             self._busy.acquire()
@@ -129,6 +165,14 @@ class WarmSession:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _lost_a_process(self, result: CellResult) -> bool:
+        """Whether the kernel took one of its processes, perhaps not the one that we talk to: the rest is of no use."""
+        if result.status not in ("ok", "error", "timeout") or not self._starved():
+            return False
+        self._memory = True
+        self._stream.close()
+        return True
 
     def _starved(self) -> bool:
         group = self._child.group

@@ -112,18 +112,6 @@ WAYS = {
     "prints": "print('here')\n{solution}\nprint({name})",
     "prints inside": "{head}\n    print('called', flush=True)\n    return right(ARGUMENT)",
     "stderr outside": "import sys\nprint('a warning of mine', file=sys.stderr)\n{solution}",
-    "stderr inside": "import sys\n{head}\n    print('careful', file=sys.stderr)\n    return right(ARGUMENT)",
-    "stderr, cleared": (
-        "import sys\nfrom IPython.display import clear_output\n"
-        "{head}\n    print('careful', file=sys.stderr)\n    clear_output()\n    return right(ARGUMENT)"
-    ),
-    "stderr, cleared later": (
-        "import sys\nfrom IPython.display import clear_output\n"
-        "{head}\n    print('careful', file=sys.stderr)\n    clear_output(wait=True)\n    print('!')\n"
-        "    return right(ARGUMENT)"
-    ),
-    "warns": "import warnings\n{head}\n    warnings.warn('rounded')\n    return right(ARGUMENT)",
-    "logs": "import logging\n{head}\n    logging.getLogger('mine').warning('called')\n    return right(ARGUMENT)",
     "raises": "{head}\n    raise KeyError('no such thing')",
     "raises at once": "{solution}\nraise RuntimeError('stop here')",
     "exits": "import sys\n{head}\n    sys.exit(0)",
@@ -176,8 +164,6 @@ WAYS = {
     "star import": "from math import *\n{solution}",
     "plot": "import matplotlib.pyplot as plt\n{solution}\nplt.plot([1, 2])\nplt.show()",
     "plot inside": "import matplotlib.pyplot as plt\n{head}\n    plt.plot([1, 2])\n    return right(ARGUMENT)",
-    "builtins shadowed": "{solution}\nprint = sum = None",
-    "builtins replaced": "import builtins\n{solution}\nbuiltins.sum = lambda things: 1 / 0",
     "deleted": "{solution}\ndel {name}",
     "progress": "{solution}\nfor i in range(3):\n    print(i, end='\\r')",
     "much output": "{solution}\nfor i in range(2000):\n    print('line', i, 'of some length, so that it adds up')",
@@ -198,8 +184,6 @@ OWN = {
     "an import": "import json, os",
     "a plot": "import matplotlib.pyplot as plt\nplt.hist([1, 2, 2])",
     "a seed": "np.random.seed(1)\nnp.random.rand()",
-    "numpy hidden": "np_kept = np\nnp = None",
-    "numpy back": "import numpy as np",
     "a name in use": "right = values = None",
     "stderr": "import sys\nsys.stderr.write('to look at')",
     "raised warnings": "import warnings\nwarnings.simplefilter('error')",

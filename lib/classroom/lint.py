@@ -1,0 +1,210 @@
+"""`classroom lint PROJECT`: where a test cell would behave differently under Validate and in the examiner.
+
+First the text of the test cells is looked at (`classroom.lintrules`). Then the official solution and the unanswered
+release are run, each twice: in the examiner, and as `nbgrader validate` runs them, in one process with the tests. What
+comes out of a check has to be the same. Neither gradebook nor release is touched, and the project need not be released.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import fnmatch
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from classroom.autograde import Wishes, limits
+from classroom.lintrules import Finding, static_findings
+from classroom.ownership import TEST, Analysis, kind_of
+from classroom.plan import hidden_marks, plan_of, replayed
+from classroom.points import plain, points
+from classroom.preview import Preview, preview
+from classroom.terminal import counted
+
+if TYPE_CHECKING:
+    from classroom.engine import Engine
+    from classroom.folder import Folder
+
+SEED = 20260  # in place of the class's
+SOLUTION, UNANSWERED = "the official solution", "the unanswered release"
+EXAMINER, VALIDATE = "the examiner", "Validate"
+_LINE = re.compile(r"^([✓✗]) (.+?)(?: \([\d.]+ points?\))?$", re.M)
+
+
+def lint(
+    folder: Folder,
+    project: str,
+    say: Callable[[str], None],
+    *,
+    engine: Engine | None = None,
+    wishes: Wishes | None = None,
+) -> dict:
+    """Look at a project's test cells, and run them.
+
+    Args:
+        engine: runs the solution and the release; None: only the text is looked at.
+        wishes: limits, and how they are started.
+
+    Returns:
+        `findings`, a list of dicts: `notebook`, `cell`, `line`, `rule`, `what`, `instead`. And `ran`.
+
+    Raises:
+        ClassroomError: no such project, no release can be made of it, or there is no sandbox to run it in.
+    """
+    if not list(folder.path("source", project).glob("*.ipynb")):
+        folder.require(project)
+    forms = preview(folder, project)
+    marks = hidden_marks(folder)
+    analyses = {name: Analysis(found.master, found.release, found.source) for name, found in forms.items()}
+    plans = {name: plan_of(analysis, marks) for name, analysis in analyses.items()}
+    findings: list[Finding] = []
+    for name, found in forms.items():
+        findings += static_findings(name, analyses[name], _meta(found.master), marks)
+        findings += _borrowed(name, plans[name], found)
+    ran = engine is not None and any(key[0] != "_" for made in plans.values() for key in made)
+    if ran:
+        findings += _run(folder, project, forms, plans, engine, wishes or Wishes())
+    for finding in findings:
+        say(str(finding))
+    tests = sum(key[0] != "_" for made in plans.values() for key in made)
+    how = "looked at, and run with the official solution and unanswered, in the examiner and as Validate runs them"
+    how = how if ran else "looked at; nothing was run"
+    say(f"{project}: {counted(tests, 'test cell')} {how}: {counted(len(findings), 'finding') if findings else 'clean'}")
+    return {"findings": [vars(finding) for finding in findings], "ran": ran}
+
+
+def _meta(notebook) -> dict[str, dict]:
+    found = [cell.metadata.get("nbgrader", {}) for cell in notebook.cells]
+    return {meta["grade_id"]: meta for meta in found if meta.get("grade_id")}
+
+
+def _borrowed(name: str, plan: dict, found: Preview) -> Iterator[Finding]:
+    """Test cells that bind what a later supplied cell or the solution reads."""
+    for grade_id in replayed(plan, found.source):
+        what = "a cell that is no test reads a name that only this test cell binds"
+        instead = "bind it in a supplied cell; now the visible part of this test has to run for each student twice"
+        yield Finding(name, grade_id, 0, "borrowed", what, instead)
+
+
+def _run(
+    folder: Folder, project: str, forms: dict[str, Preview], plans: dict, engine: Engine, wishes: Wishes
+) -> list[Finding]:
+    """Run solution and release in both ways, and hold what came out against each other."""
+    if wishes.start != "insecure" and engine.address is None:
+        from classroom.sandbox.doctor import quick_check
+
+        quick_check()
+    outcomes: dict[tuple[str, str], dict] = {}
+    for owner, outcome in engine.outcomes(_jobs(folder, project, forms, plans, wishes)):
+        outcomes[owner] = outcome
+    findings: list[Finding] = []
+    for (who, where), outcome in sorted(outcomes.items()):
+        if outcome["state"] != "graded":
+            what = f"{who} can't be run in {where}: {outcome['note']}"
+            findings.append(
+                Finding(next(iter(forms)), "-", 0, "not-run", what, "the note names the cell and the reason")
+            )
+    if findings:
+        return findings
+    for name in forms:
+        verdicts = {owner: _verdicts(outcome, name) for owner, outcome in outcomes.items()}
+        for cell, most in _tests(forms[name]).items():
+            told = {owner: made.get(cell, (0.0, {}, "")) for owner, made in verdicts.items()}
+            findings += _compared(name, cell, most, told)
+    return findings
+
+
+def _jobs(folder: Folder, project: str, forms: dict[str, Preview], plans: dict, wishes: Wishes) -> Iterator[tuple]:
+    described = folder.project(project)
+    common = {
+        "files": _files(folder, project),
+        "limits": limits(folder, project, wishes).as_dict(),
+        "start": wishes.start if _is_python(forms) else "cold",
+        "kernel": next(iter(forms.values())).master.metadata.get("kernelspec", {}).get("name", "python3"),
+        "environment": None,
+        "seed": SEED,
+        "withheld": list(getattr(described, "withheld", None) or ()),
+    }
+    number = 0
+    for who, form in ((SOLUTION, "source"), (UNANSWERED, "master")):
+        notebooks = {name: copy.deepcopy(getattr(found, form)) for name, found in forms.items()}
+        planned = {}
+        for name, notebook in notebooks.items():
+            needed = replayed(plans[name], notebook)
+            planned[name] = {
+                key: value if key[0] == "_" else {**value, "replay": key in needed}
+                for key, value in plans[name].items()
+            }
+        for where, plan in ((EXAMINER, planned), (VALIDATE, None)):
+            yield (who, where), {"number": number, "notebooks": notebooks, "plan": plan, **common}
+            number += 1
+
+
+def _is_python(forms: dict[str, Preview]) -> bool:
+    """Whether the notebooks are Python's, which can be kept warm."""
+    specs = [found.master.metadata.get("kernelspec", {}) for found in forms.values()]
+    return all(str(spec.get("language", "python")).lower() == "python" for spec in specs)
+
+
+def _files(folder: Folder, project: str) -> dict[str, str]:
+    """The files that nbgrader releases beside the notebooks, by name, in base64."""
+    place = folder.path("source", project)
+    patterns = list(folder.coursedir.ignore)
+    found = {}
+    for path in sorted(place.rglob("*")):
+        parts = path.relative_to(place).parts
+        hidden = any(fnmatch.fnmatch(part, pattern) for part in parts for pattern in patterns)
+        if path.is_file() and path.suffix != ".ipynb" and not hidden:
+            found["/".join(parts)] = base64.b64encode(path.read_bytes()).decode()
+    return found
+
+
+def _tests(found: Preview) -> dict[str, float]:
+    """The points of each test cell."""
+    cells = [cell for cell in found.master.cells if cell.cell_type == "code" and kind_of(cell) == TEST]
+    return {cell.metadata.nbgrader.grade_id: float(cell.metadata.nbgrader.points) for cell in cells}
+
+
+def _verdicts(outcome: dict, name: str) -> dict[str, tuple[float, dict[str, bool], str]]:
+    """By test cell: points, whether each check passed, and what went wrong in one line."""
+    notebook, ran = plain(outcome["notebooks"][name]), outcome["cells"][name]
+    earned, _ = points(notebook["cells"], ran)
+    checks = {cell["grade_id"]: cell.get("checks") for cell in ran}
+    made = {}
+    for cell in notebook["cells"]:
+        grade_id = cell.get("metadata", {}).get("nbgrader", {}).get("grade_id")
+        if cell["cell_type"] != "code" or grade_id not in earned:
+            continue
+        texts = [output["text"] for output in cell["outputs"] if output["output_type"] == "stream"]
+        passed = {line: mark == "✓" for mark, line in _LINE.findall("\n".join(texts))}
+        passed = {check["name"]: check["passed"] for check in checks.get(grade_id) or ()} or passed
+        errors = [
+            f"{output['ename']}: {output['evalue']}" for output in cell["outputs"] if output["output_type"] == "error"
+        ]
+        said = [check["error"] for check in checks.get(grade_id) or () if not check["passed"]]
+        made[grade_id] = earned[grade_id]["auto"] or 0.0, passed, " ".join((said + errors + [""])[0].split())[:300]
+    return made
+
+
+def _compared(name: str, cell: str, most: float, told: dict) -> Iterator[Finding]:
+    """Findings of one test cell, by who was run and where."""
+    for who in (SOLUTION, UNANSWERED):
+        (examined, here, error), (validated, there, _) = told[who, EXAMINER], told[who, VALIDATE]
+        differ = sorted(check for check in here.keys() | there.keys() if here.get(check) != there.get(check))
+        if differ or examined != validated:
+            what = f"{who} gets {examined:g} points in the examiner and {validated:g} under Validate"
+            what += f"; the difference is in {', '.join(differ)}" if differ else ""
+            what += f" ({error})" if error else ""
+            yield Finding(name, cell, 0, "differs", what, "the author's guide lists what has to be written otherwise")
+    examined, checks, error = told[SOLUTION, EXAMINER]
+    if examined != most and told[SOLUTION, VALIDATE][0] == examined:
+        lost = (
+            ", ".join(check for check, passed in checks.items() if not passed) or error or "it returned another number"
+        )
+        what = f"{SOLUTION} gets {examined:g} of {most:g} points: {lost}"
+        yield Finding(name, cell, 0, "solution", what, "mend the test or the solution")
+    if told[UNANSWERED, EXAMINER][0] > 0:
+        passed = ", ".join(check for check, passed in told[UNANSWERED, EXAMINER][1].items() if passed)
+        what = f"{UNANSWERED} gets {told[UNANSWERED, EXAMINER][0]:g} points" + (f", for {passed}" if passed else "")
+        yield Finding(name, cell, 0, "unanswered", what, "a check that passes without an answer has to ask for more")

@@ -1,0 +1,83 @@
+"""`classroom new PROJECT`: a small complete project to begin from; it can be released, linted and graded as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+from classroom.errors import ClassroomError
+from classroom.folder import Folder
+from classroom.results import write_atomically, writing
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+_LONGEST = 60
+
+
+def new(folder: Folder, project: str, say: Callable[[str], None], *, title: str | None = None) -> dict:
+    """Make the source of a project: its notebook, project.yml, and a bank of answers to try its tests on.
+
+    Args:
+        title: of the project; by default made of its name.
+
+    Returns:
+        `files` that were written.
+
+    Raises:
+        ClassroomError: for a name that no project can have, or if something of that name is there.
+    """
+    if not _NAME.fullmatch(project) or len(project) > _LONGEST:
+        raise ClassroomError(
+            f"{project!r} is no name for a project: expected lower-case letters, digits, hyphens, {_LONGEST} at most"
+        )
+    title = " ".join((title or project.replace("-", " ").capitalize()).split())
+    if not title.isprintable() or '"' in title or "\\" in title:
+        raise ClassroomError(f"--title {title!r}: expected plain text without quotation marks and backslashes")
+    source = folder.path("source", project)
+    bank = _bank(folder, project)
+    for path in (source, bank):
+        if path.exists():
+            raise ClassroomError(f"{folder.shown(path)} is there already; nothing was written")
+    written = {
+        source / f"{project}.ipynb": _notebook(title),
+        source / "project.yml": _text("project.yml", title=title),
+        bank: _text("bank.yml", project=project),
+    }
+    for path, text in written.items():
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
+        say(f"written: {folder.shown(path)}")
+    _say_next(folder, project, say)
+    return {"files": [str(path) for path in written]}
+
+
+def _bank(folder: Folder, project: str) -> Path:
+    """Where answers for trying the tests stand: where no release and no student's tree takes them along."""
+    ours = folder.root / "tests" / "assignments"
+    return ours / project / "bank.yml" if ours.is_dir() else folder.root / "banks" / f"{project}.yml"
+
+
+def _say_next(folder: Folder, project: str, say: Callable[[str], None]) -> None:
+    if folder.course is not None and project not in folder.course.due:
+        say(f"for this class, add it under projects: in course.yml:  {project}: {{due: null, weight: 0}}")
+    if "project.yml" not in folder.coursedir.ignore:
+        say('students need no project.yml: add "project.yml" to c.CourseDirectory.ignore in nbgrader_config.py')
+    say(f"then:  {folder.command('lint', project)}")
+    say(f"       {folder.command('release', project)}")
+
+
+def _text(name: str, **values: str) -> str:
+    text = files(__package__).joinpath(name).read_text(encoding="utf-8")
+    for key, value in values.items():
+        text = text.replace(f"{{{{{key}}}}}", value)
+    return text
+
+
+def _notebook(title: str) -> str:
+    notebook = json.loads(_text("project.ipynb"))
+    for cell in notebook["cells"]:
+        cell["source"] = [line.replace("{{title}}", title) for line in cell["source"]]
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"

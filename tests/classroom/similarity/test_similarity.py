@@ -1,0 +1,191 @@
+"""Code in common: copies are found whatever was done to them, honest answers are not, and the page says no more.
+
+In order: mutated copies and independent answers from the banks; the command on a class with copies, a short, a damaged
+and a hostile submission, and another term; the page.
+"""
+
+import ast
+import io
+import itertools
+import random
+import re
+import tokenize
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from classroom.errors import ClassroomError
+from classroom.folder import Folder
+from classroom.similarity import THRESHOLD, similarity
+from classroom.similarity.answers import CLASS, Work, given
+from classroom.similarity.passages import compare, fingerprint, given_hashes, shared_lines
+
+ROOT = Path(__file__).resolve().parents[3]
+
+ADA = '''
+def double(x):
+    """Twice the value."""
+    total = 0
+    for step in range(2):
+        total = total + x * 1 if step >= 0 else total - x
+    return total
+
+
+def check(values, expected):
+    pairs = list(zip(values, expected, strict=True))
+    wrong = [value for value, answer in pairs if double(value) != answer]
+    return {"wrong": wrong, "share": len(wrong) / max(1, len(pairs))}
+'''
+CLEO = """
+import functools, operator
+double = functools.partial(operator.mul, 2)
+class Table:
+    rows = property(lambda self: sorted(self._rows))
+    def __init__(self, **rows):
+        self._rows = rows
+    def __getitem__(self, key):
+        try:
+            return self._rows[key]
+        except KeyError as error:
+            raise LookupError(key) from error
+assert Table(a=double(1))["a"] == 2
+"""
+
+
+def mutated(code: str, seed: int) -> str:
+    """A copy with every bound name another one, other comments, and the top level shuffled."""
+    tree = ast.parse(code)
+    bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    new = {name: f"q{number}_{name[::-1]}" for number, name in enumerate(sorted(bound))}
+    words = []
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        comment = token.type == tokenize.COMMENT
+        words.append((token.type, "# mine" if comment else new.get(token.string, token.string)))
+    code = tokenize.untokenize(words)
+    pieces = [ast.get_source_segment(code, node) for node in ast.parse(code).body]
+    random.Random(seed).shuffle(pieces)
+    return "\n\n".join(pieces)
+
+
+@pytest.fixture(scope="module", params=["checkpoint-01", "generative"])
+def honest(request):
+    """Independent answers: number i takes the i-th right answer of the bank for each part, so that no two share one."""
+    bank = yaml.safe_load((ROOT / f"tests/assignments/{request.param}/bank.yml").read_text())
+    by_cell: dict[str, list[str]] = {}
+    for entry in bank:
+        if entry["kind"] == "right":
+            for cell, code in entry["cells"].items():
+                by_cell.setdefault(cell, []).append(code)
+    source = nbformat.read(ROOT / f"solutions/{request.param}/{request.param}.ipynb", as_version=4)
+    source.cells = [cell for cell in source.cells if "BEGIN SOLUTION" not in cell.source]
+    without = given_hashes(given({"x.ipynb": source}))
+    most = max(map(len, by_cell.values()))
+    codes = ["\n\n".join(found[i] for found in by_cell.values() if i < len(found)) for i in range(most)]
+    prints = [fingerprint(Work(str(i), CLASS, code), without) for i, code in enumerate(codes)]
+    return [one for one in prints if one.enough], without
+
+
+def test_every_mutated_copy_is_found_and_no_honest_pair(honest):
+    prints, without = honest
+    assert len(prints) >= 5
+    for seed, one in enumerate(prints):
+        copy = fingerprint(Work("copy", CLASS, mutated(one.work.code, seed)), without)
+        (pair,) = compare(one, [copy], THRESHOLD)
+        assert pair.share > 0.6
+    for one, other in itertools.combinations(prints, 2):
+        assert compare(one, [other], THRESHOLD) == []
+
+
+def test_the_lines_in_common():
+    one = fingerprint(Work("a", CLASS, ADA), given_hashes(""))
+    other = fingerprint(Work("b", CLASS, CLEO + ADA.split("\n\n\n")[1]), given_hashes(""))
+    lines = ADA.splitlines()
+    marked = [lines[place].strip() for place in sorted(shared_lines(one, other))]
+    assert "wrong = [value for value, answer in pairs if double(value) != answer]" in marked
+    assert "total = 0" not in marked
+    assert shared_lines(one, fingerprint(Work("c", CLASS, "x = 1"), given_hashes(""))) == set()
+
+
+@pytest.fixture
+def folder(tiny, tmp_path) -> Folder:
+    tiny.hand_in("ada", "tiny", ADA)
+    tiny.hand_in("bob", "tiny", mutated(ADA, 1))
+    tiny.hand_in("cleo", "tiny", CLEO)
+    tiny.hand_in("dora", "tiny", "def double(x):\n    return x + x")
+    tiny.hand_in("eve", "tiny", ADA).write_text("{}")
+    tiny.hand_in("fay", "tiny", f"{ADA}\ntext = '</pre><script>alert(1)</script>\u202e'")
+    return Folder(tiny.root)
+
+
+class Tags(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        self.found.append((tag, dict(attributes)))
+
+
+def test_a_class(folder):
+    said: list[str] = []
+    report = similarity(folder, "tiny", said.append, names=True)
+    pairs = [{pair["first"], pair["second"]} for pair in report["pairs"] if pair["kind"] == "class"]
+    assert sorted(map(sorted, pairs)) == [["ada", "bob"], ["ada", "fay"], ["bob", "fay"]]
+    assert (report["compared"], report["short"], report["nothing"]) == (4, ["dora"], [])
+    assert list(report["skipped"]) == ["eve"]
+    assert any("evidence to look at, no verdict" in line for line in said)
+    assert similarity(folder, "tiny", said.append, names=True) == report
+    high = similarity(folder, "tiny", said.append, names=True, threshold=0.99)
+    assert all(pair["share"] >= 0.99 for pair in high["pairs"])
+
+
+def test_the_page_has_no_names_and_nothing_active(folder):
+    report = similarity(folder, "tiny", lambda text: None)
+    text = Path(report["file"]).read_text()
+    assert not re.search(r"\b(ada|bob|cleo|dora|eve|fay)\b", text)
+    assert len(set(re.findall(r"p-[a-z2-7]{4}-[a-z2-7]{4}", text))) == 5
+    tags = Tags(text).found
+    assert not {"script", "img", "link", "iframe", "form"} & {tag for tag, _ in tags}
+    assert not [name for _, given in tags for name in given if name.startswith("on") or name == "src"]
+    policy = next(given["content"] for tag, given in tags if given.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "&lt;/pre&gt;&lt;script&gt;" in text
+    assert "\u202e" not in text
+    assert "not a verdict" in text
+    anchors = {given["id"] for _, given in tags if "id" in given}
+    assert {given["href"][1:] for tag, given in tags if tag == "a"} <= anchors
+    assert [tag for tag, given in tags if tag == "mark"]
+
+
+def test_other_terms_and_the_official_answers(folder, tmp_path):
+    past = tmp_path / "spring-2025"
+    (past / "zoe" / "tiny").mkdir(parents=True)
+    notebook = folder.path("submitted", "tiny", "cleo") / "tiny.ipynb"
+    (past / "zoe" / "tiny" / "renamed.ipynb").write_bytes(notebook.read_bytes())
+    (past / "yan" / "tiny").mkdir(parents=True)
+    report = similarity(folder, "tiny", lambda text: None, past=[past], names=True)
+    found = [pair for pair in report["pairs"] if pair["kind"] == "past"]
+    assert [(pair["first"], pair["second"], pair["share"]) for pair in found] == [("cleo", "zoe (in spring-2025)", 1.0)]
+    assert report["skipped"]["yan (in spring-2025)"] == "no tiny.ipynb"
+    source = folder.path("source", "tiny") / "tiny.ipynb"
+    changed = nbformat.read(source, as_version=4)
+    changed.cells[0].source = f"### BEGIN SOLUTION\n{CLEO}\n### END SOLUTION"
+    nbformat.write(changed, source)
+    report = similarity(folder, "tiny", lambda text: None, names=True)
+    assert [(pair["first"], pair["kind"]) for pair in report["pairs"] if pair["kind"] != "class"] == [
+        ("cleo", "solution")
+    ]
+
+
+def test_what_is_missing_is_said(folder, tmp_path):
+    with pytest.raises(ClassroomError, match=r"--past .*: there is no such folder"):
+        similarity(folder, "tiny", print, past=[tmp_path / "nowhere"])
+    with pytest.raises(ClassroomError, match="there is no folder"):
+        similarity(folder, "tiny", print, out=tmp_path / "nowhere" / "x.html")
+    with pytest.raises(ClassroomError, match="no project 'tinny'"):
+        similarity(folder, "tinny", print)

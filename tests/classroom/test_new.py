@@ -1,0 +1,105 @@
+"""`classroom new`: the project that it makes is released, is clean, and is graded as its bank says."""
+
+import json
+
+import nbformat
+import pytest
+import yaml
+
+from classroom.demo import submission
+
+
+@pytest.fixture
+def course(new_course):
+    """A course folder whose course.yml names the project `heat`, which is not there yet."""
+    folder = new_course("heat")
+    (folder.root / "solutions").mkdir()
+    return folder
+
+
+def test_what_it_makes_can_be_released_linted_and_graded(course):
+    done = course.run("new", "heat", "--title", "Heat in spring")
+    assert done.returncode == 0, done.stderr
+    assert "classroom lint heat" in done.stdout
+    place = course.root / "solutions" / "heat"
+    assert "# Heat in spring\n" in nbformat.read(place / "heat.ipynb", as_version=4).cells[0].source
+    assert yaml.safe_load((place / "project.yml").read_text())["title"] == "Heat in spring"
+
+    report = course.report("lint", "heat")
+    assert report["findings"] == []
+    assert report["ran"]
+    course.report("release", "heat")
+    released = course.root / "assignments" / "heat"
+    assert [path.name for path in released.iterdir()] == ["heat.ipynb"]
+
+    bank = yaml.safe_load((course.root / "banks" / "heat.yml").read_text())
+    assert {member["kind"] for member in bank} == {"right", "mistake", "shortcut"}
+    answers = {member["id"]: member["cells"] for member in bank}
+    code = [
+        cell.metadata.nbgrader
+        for cell in nbformat.read(place / "heat.ipynb", as_version=4).cells[1:]
+        if cell.cell_type == "code"
+    ]
+    answers["solved"] = {meta.grade_id: "solution" for meta in code if meta.solution}
+    answers["untouched"] = {}
+    for student, cells in answers.items():
+        target = course.root / "course" / "submitted" / student / "heat"
+        target.mkdir(parents=True)
+        text = submission(released / "heat.ipynb", place / "heat.ipynb", cells)
+        (target / "heat.ipynb").write_text(text, encoding="utf-8")
+    course.report("autograde", "heat")
+
+    points = {}
+    for student in answers:
+        file = course.root / "course" / "results" / "heat" / f"{student}.result.json"
+        scores = json.loads(file.read_text())["points"]
+        points[student] = {cell: part["auto"] for notebook in scores.values() for cell, part in notebook.items()}
+    for member in bank:
+        for cell, wanted in member["points"].items():
+            assert points[member["id"]][cell] == wanted, (member["id"], cell)
+    code_answers = {meta.grade_id for meta in code if meta.solution}
+    assert {cell for member in bank for cell in member["cells"]} == code_answers
+    by_tests = {"smooth-tests": 40, "alarm-tests": 20, "sweep-tests": 20, "choose-tests": 7}
+    assert {cell: points["solved"][cell] for cell in by_tests} == by_tests
+    assert not any(points["untouched"].values())
+
+
+def test_nothing_is_overwritten(course):
+    assert course.run("new", "heat").returncode == 0
+    notebook = course.root / "solutions" / "heat" / "heat.ipynb"
+    notebook.write_text("mine")
+    again = course.run("new", "heat")
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+    assert notebook.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["Heat", "../heat", "heat wave", "-heat", "h" * 100, ""])
+def test_a_name_that_cannot_be_is_refused(course, name):
+    done = course.run("new", "--", name)
+    assert done.returncode == 2
+    assert "lower-case letters" in done.stderr
+    assert list((course.root / "solutions").iterdir()) == []
+
+
+def test_a_title_that_would_break_the_files_is_refused(course):
+    assert course.run("new", "heat", "--title", 'a "title"').returncode == 2
+    assert course.run("new", "heat", "--title", "a\x07b").returncode == 2
+
+
+def test_a_class_that_does_not_give_the_project_is_told_how(course):
+    done = course.run("new", "cold")
+    assert done.returncode == 0
+    assert "under projects: in course.yml:  cold: {due: null, weight: 0}" in done.stdout
+
+
+def test_in_a_plain_course(tmp_path, monkeypatch, capsys):
+    from classroom.cli import main
+
+    (tmp_path / "nbgrader_config.py").write_text("c = get_config()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLASSROOM_DIR", "course")
+    assert main(["new", "heat"]) == 0
+    assert (tmp_path / "source" / "heat" / "heat.ipynb").is_file()
+    assert "c.CourseDirectory.ignore" in capsys.readouterr().out
+    assert main(["lint", "heat", "--no-run"]) == 0
