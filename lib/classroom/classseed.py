@@ -44,12 +44,14 @@ def class_seed(folder: Folder, project: str, *, make: bool = True) -> int | None
 def make_secret(folder: Folder, secret: bytes | None = None) -> None:
     """Write the class's secret where there is none: a random one, or the one that is given."""
     path = folder.home / SECRET
+    if path.exists():
+        return
+    # Whole or not at all, also where it is killed: half a secret would be one that nobody can use.
+    fresh = path.with_name(f".{SECRET}.new")
     with writing(path):
         folder.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            handle = os.open(path, flags, 0o600)
-        except FileExistsError:
-            return
+        fresh.unlink(missing_ok=True)
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(secret or secrets.token_bytes(_BYTES))
+        fresh.rename(path)

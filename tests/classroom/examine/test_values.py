@@ -39,7 +39,9 @@ def same(one, other) -> bool:
     if isinstance(one, np.ndarray | np.generic):
         return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
     if isinstance(one, float):
-        return math.copysign(1, one) == math.copysign(1, other) and (one == other or one != one)
+        if math.isnan(one):  # whose sign is lost, as in most arithmetic
+            return math.isnan(other)
+        return math.copysign(1, one) == math.copysign(1, other) and one == other
     if isinstance(one, complex):
         return same(one.real, other.real) and same(one.imag, other.imag)
     if isinstance(one, list | tuple):

@@ -249,6 +249,11 @@ def difference(found: dict, wanted: dict) -> list[str]:
     return lines
 
 
+def shared_secret(root: Path) -> None:
+    """One secret for the class and its copies: each would make its own, and what grades stand on be another."""
+    (root / "course" / "secret").write_bytes(bytes(32))
+
+
 def parent(pid: int) -> int:
     """A process's parent; 0 if it has ended."""
     try:
@@ -288,6 +293,7 @@ def class_template(tiny_template: Path, tmp_path_factory: pytest.TempPathFactory
             student, PROJECT, answer, "2026-02-07 10:00:00 UTC" if student == "gus" else "2026-02-05 10:00:00 UTC"
         )
     folder.hand_in(REFUSED, PROJECT, RIGHT).write_text("no notebook")
+    shared_secret(root)
     return root
 
 

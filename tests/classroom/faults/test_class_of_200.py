@@ -14,7 +14,7 @@ import pytest
 from classroom.simulate import compare, read_key
 
 from ..conftest import ROOT, CourseFolder
-from .conftest import Class, difference, temporary_folder
+from .conftest import Class, difference, shared_secret, temporary_folder
 
 STUDENTS, KILLS = 200, 24
 COMMAND = ("autograde", "checkpoint-01", "--cell-timeout", "20")
@@ -33,6 +33,7 @@ def test_graded_while_it_is_killed(tmp_path: Path, capsys):
     with temporary_folder() as tmp, temporary_folder() as other:
         made = Class(root, tmp, quick=False)
         until_done(made, "release", "checkpoint-01")
+        shared_secret(root)
         until_done(made, "simulate", "checkpoint-01", "--students", str(STUDENTS))
         collect = ("collect", "checkpoint-01", "--from", "course/inbound-simulated/checkpoint-01")
         calm = Class(Path(shutil.copytree(root, tmp_path / "calm" / "class", symlinks=True)), other, quick=False)
