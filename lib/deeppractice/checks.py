@@ -256,10 +256,11 @@ def train(
         optimizer: a name in `torch.optim`.
     """
     if _is_remote(model):
-        return model.__remote__("train", loss, *batch, steps=steps, lr=lr, optimizer=optimizer)
-    import torch
+        stepper = model.__remote__("train", lr=lr, optimizer=optimizer)
+    else:
+        import torch
 
-    stepper = getattr(torch.optim, optimizer)(model.parameters(), lr=lr)
+        stepper = getattr(torch.optim, optimizer)(model.parameters(), lr=lr)
     losses = []
     for _ in range(steps):
         stepper.zero_grad()
