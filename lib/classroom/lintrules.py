@@ -148,8 +148,8 @@ class _Rules:
         for unit in self.names.units:
             for name in sorted((unit.binds | unit.deletes) & self.answers.keys()):
                 verb = "deletes" if name in unit.deletes else "gives a new value to"
-                what = f"it {verb} {name}, the student's: in the examiner their own code does not notice"
-                yield unit.line, "rebinds", what, f"with patch({name}=...): from deeppractice.checks"
+                what = f"it {verb} {name}, the student's: their process is told, and it stays so after the cell"
+                yield unit.line, "rebinds", what, f"another name, or with patch({name}=...): from deeppractice.checks"
         for name, cell in sorted(self.word.items()):
             what = f"{name} is computed in cell {cell} from the student's: this verdict rests on their process's word"
             yield self.names.first_read(name), "word", what, "compute it in the test cell, from the student's function"

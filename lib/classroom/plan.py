@@ -37,9 +37,10 @@ def plan(
 
     Returns:
         By grade_id: `names` (the student's, to be bound), `supplied` (cells that must have run in the examiner, in
-        order), `hidden` (lines of the master's text, from 1, both ends included), `replay` (whether a cell of the
-        student's may need a name that its visible text binds). And `_supplied` (texts by cell), `_visible` (by
-        grade_id). Empty for a notebook that is not Python's.
+        order), `hidden` (lines of the master's text, from 1, both ends included), `rebinds` (names of the student's
+        that the cell deletes or gives another value), `replay` (whether a cell of the student's may need a name that
+        its visible text binds). And `_supplied` (texts by cell), `_visible` (by grade_id). Empty for a notebook that is
+        not Python's.
     """
     return plan_of(Analysis(master, release, source), hidden)
 
@@ -135,10 +136,12 @@ def plan_of(analysis: Analysis, hidden: tuple[str, str] = HIDDEN) -> dict:
     needed = sorted(set().union(*(analysis.with_needs(found.cells) for found in reached.values())))
     for cell in tests:
         own = visible(analysis, cell, hidden)
+        theirs = reached[cell.id].names | analysis.answers.keys()
         made[cell.id] = {
             "names": sorted(reached[cell.id].names),
             "supplied": [analysis.cells[number].id for number in needed if number < cell.number],
             "hidden": hidden_lines(cell.source, hidden),
+            "rebinds": sorted(theirs.intersection(cell.names.binds.union(*(u.deletes for u in cell.names.units)))),
             "replay": bool(names_of(own).binds),
         }
     made["_supplied"] = {analysis.cells[number].id: analysis.cells[number].source for number in needed}

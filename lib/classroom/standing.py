@@ -52,7 +52,7 @@ def examination(folder: Folder, project: str, masters: dict, *, make: bool = Fal
     from classroom.plan import plans
 
     described = folder.project(project)
-    made = {name: _marked(plan, masters[name]) for name, plan in plans(folder, project, masters).items()}
+    made = plans(folder, project, masters)
     python = any(any(known.values()) for known in made.values())  # the plan of another language is empty
     return {
         "plan": made,
@@ -60,24 +60,6 @@ def examination(folder: Folder, project: str, masters: dict, *, make: bool = Fal
         "call_seconds": limits_for(folder.course, described).get("call_seconds"),
         "withheld": list(described.withheld) if described and python else [],
     }
-
-
-def _marked(plan: dict, master) -> dict:
-    """The plan with `session` for each test that deletes or replaces a student's name at its top level.
-
-    The student's functions are to find another name there, or none: so nbgrader's own example tests whether one
-    function calls another. That can only be done where they run, so the verdict is reached there.
-    """
-    from classroom.cellnames import names_of
-
-    source = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell.source for cell in master.cells}
-    marked = dict(plan)
-    for name, known in plan.items():
-        if name[0] != "_":
-            found = names_of(source[name])
-            changed = set(found.binds).union(*(unit.deletes for unit in found.units)).intersection(known["names"])
-            marked[name] = {**known, "session": bool(changed)}
-    return marked
 
 
 def grader_digest(masters: dict, files: dict[str, str], examined: dict) -> str:

@@ -1,7 +1,7 @@
 """How a test cell is run: in the examiner, a process that the student's code cannot reach, as far as there is a plan.
 
-Where there is none (a kernel of another language, a job that was made without), or where the test replaces a name of
-the student's, it runs in the student's own process, as nbgrader runs it; the result then says so, by: "session".
+Where there is none (a kernel of another language, a job that was made without) it runs in the student's own process,
+as nbgrader runs it; the result then says so, by: "session".
 """
 
 from __future__ import annotations
@@ -45,13 +45,14 @@ class TestStep:
         """
         name = cell["metadata"]["nbgrader"]["grade_id"]
         known = self._plan.get(name)
-        if known is None or known.get("session") or not hasattr(self._session, "examine"):
+        if known is None or not hasattr(self._session, "examine"):
             return replace(self._session.run(cell["source"], seconds=seconds), by="session")
         request = {
             "source": cell["source"],
             "names": known["names"],
             "supplied": [[cell_id, self._plan["_supplied"][cell_id]] for cell_id in known["supplied"]],
             "hidden": known["hidden"],
+            "rebinds": known["rebinds"],
             "seed": self._seed,
             "call_seconds": min(seconds, self._call_seconds or seconds / 2),
         }

@@ -328,15 +328,16 @@ def _is_remote(thing: object) -> bool:
     return hasattr(type(thing), "__remote__")
 
 
-def inplace(f: Callable, *arguments) -> tuple[object, tuple]:
-    """Call `f` on copies; return its result and the copies as `f` left them.
+def inplace(f: Callable, *arguments, **settings) -> tuple[object, tuple]:
+    """Call `f` on copies of the arguments; return its result and the copies as `f` left them.
 
     A test that is about a change in place says so with this function: in grading, arguments are never written back.
+    What goes by keyword is passed as it is.
     """
     if _is_remote(f):
-        return f.__remote__("inplace", *arguments)
+        return f.__remote__("inplace", *arguments, **settings)
     copies = copy.deepcopy(arguments)
-    return f(*copies), copies
+    return f(*copies, **settings), copies
 
 
 @contextmanager

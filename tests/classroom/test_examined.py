@@ -345,6 +345,28 @@ def test_without_a_plan_tests_run_in_the_session_and_the_result_says_so():
     assert outcome["usage"]["examiner_cpu_seconds"] > 0
 
 
+USES = """\
+old = double
+del double
+try:
+    half(1)
+except NameError:
+    pass
+else:
+    raise AssertionError("half does not call double")
+finally:
+    double = old"""
+
+
+@pytest.mark.parametrize(("half", "status"), [("return double(x) / 4", "ok"), ("return x / 2", "error")])
+def test_whether_one_function_calls_another_is_found_out_in_the_examiner(half, status):
+    """As nbgrader's own example does it: without the one, the other must fail."""
+    cells = _cells(half=f"def half(x):\n    {half}")
+    cells[-1].source = USES
+    *_, last = run_job(make(*cells), open_insecure)["cells"]["a.ipynb"]
+    assert (last["by"], last["status"]) == ("examiner", status)
+
+
 def test_a_supplied_cell_that_fails_in_the_examiner_is_our_fault_and_named():
     cells = _cells()
     cells[0].source += "\nimport os\nif os.environ.get('EXAMINED') is None:\n    raise OSError('no data')"

@@ -239,6 +239,12 @@ def test_an_import_that_only_the_solution_makes_is_an_answer():
     assert planned(*cells, solutions=[("answer", "import numpy as np")])["test"]["names"] == ["np"]
 
 
+def test_names_of_the_students_that_a_test_binds_or_deletes():
+    cells = [("answer", "def f(): pass\nn = 1"), ("test-1", "f()\nn = 2\nx = 3"), ("test-2", "del f\nx = 4")]
+    made = planned(*cells, ("test-3", "n"))
+    assert [made[name]["rebinds"] for name in ("test-1", "test-2", "test-3")] == [["n"], ["f"], []]
+
+
 def test_an_import_of_an_answer_that_fails_leaves_the_name_unbound():
     made = planned(("answer", "import no_such_module\nimport math"), ("test", "assert no_such_module, math"))
     names = {}

@@ -443,12 +443,12 @@ def test_seed_fixes_every_generator() -> None:
 def test_inplace_shows_the_change_and_spares_the_arguments() -> None:
     x, names = torch.ones(2), ["a"]
 
-    def change(x: Tensor, names: list) -> str:
-        x.add_(1)
+    def change(x: Tensor, names: list, *, by: int) -> str:
+        x.add_(by)
         names.append("b")
         return "done"
 
-    result, (left, left_names) = inplace(change, x, names)
+    result, (left, left_names) = inplace(change, x, names, by=1)
     assert result == "done"
     assert (left.tolist(), left_names) == ([2, 2], ["a", "b"])
     assert (x.tolist(), names) == ([1, 1], ["a"])

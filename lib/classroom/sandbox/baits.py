@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import tempfile
@@ -35,15 +34,17 @@ def was_reached(listener: socket.socket) -> bool:
 
 @contextlib.contextmanager
 def process(mark: str) -> Iterator[subprocess.Popen]:
-    """A process of the host, with a mark in its command; of the uid that submissions run with, where we can choose."""
+    """A process of the host, with a mark in its command; of the uid that submissions run with, where we can choose.
+
+    It waits for a line that never comes, so that it ends with this process, also where that one is killed.
+    """
     drop = {"user": policy.SANDBOX_UID, "group": policy.SANDBOX_UID, "extra_groups": []} if os.geteuid() == 0 else {}
-    victim = subprocess.Popen(["/bin/sh", "-c", f"sleep 60; : {mark}"], start_new_session=True, cwd="/", **drop)
-    try:
-        yield victim
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(victim.pid, signal.SIGKILL)
-        victim.wait()
+    waiting = ["/bin/sh", "-c", f"read _; : {mark}"]
+    with subprocess.Popen(waiting, stdin=subprocess.PIPE, start_new_session=True, cwd="/", **drop) as victim:
+        try:
+            yield victim
+        finally:
+            victim.kill()
 
 
 @contextlib.contextmanager

@@ -56,7 +56,7 @@ class Examination:
 
         Args:
             request: `source`, `names`, `supplied` (pairs of id and source, those that have run included), `hidden`,
-                `seed` and `call_seconds`.
+                `rebinds`, `seed` and `call_seconds`.
             seconds: limit of the cell.
 
         Returns:

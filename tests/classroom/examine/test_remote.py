@@ -149,13 +149,13 @@ def test_seed_inplace_build_and_fresh_seed(verdict):
     source = (
         "import torch\nfrom deeppractice.checks import build, fresh_seed, inplace, seed\n"
         "seed(4)\nfirst = draw()\nseed(4)\nassert torch.equal(first, draw())\n"
-        "x = torch.zeros(3)\nfound, (left,) = inplace(double, x)\n"
+        "x = torch.zeros(3)\nfound, (left,) = inplace(double, x, by=1)\n"
         "assert found is None and left.tolist() == [1, 1, 1] and x.tolist() == [0, 0, 0]\n"
         "made = build('deeppractice.architectures:MLP', sizes=[2, 8, 1])\nassert count(made) == 4, count(made)\n"
         "assert tuple(made(torch.zeros(5, 2)).shape) == (5, 1)\nprint(fresh_seed('a'), fresh_seed('b'))\n"
     )
     student = (
-        "import torch\ndef draw(): return torch.randn(3)\ndef double(x): x += 1\n"
+        "import torch\ndef draw(): return torch.randn(3)\ndef double(x, *, by): x += by\n"
         "def count(model): return len(list(model.parameters()))"
     )
     first = verdict(student, source, "draw", "double", "count")
@@ -211,3 +211,40 @@ def test_a_reference_is_out_of_reach_after_its_patch(pair, verdict):
         "elbo",
         "sneaky",
     )
+
+
+def test_a_name_that_the_test_deletes_or_binds_anew_is_so_for_the_students_code(pair, verdict):
+    student = "def square(x): return x * x\nn = 2\ndef total(): return square(n)"
+    verdict(student, "", "total")
+    source = (
+        "kept = square\ndel square\n"
+        "try:\n    total()\nexcept NameError as error:\n    assert 'square' in str(error)\n"
+        "else:\n    raise AssertionError('it squares by itself')\n"
+        "n = 3\nsquare = lambda x: -x\nassert total() == -3\n"
+        "with patch(square=abs):\n    assert total() == 3\nassert total() == -3\n"
+        "square = kept\nassert total() == 9\nn = object()\n"
+        "try:\n    total()\nexcept NameError:\n    n = 5\nassert total() == 25\n"
+    )
+    reply = pair.examine(
+        "from deeppractice.checks import patch\n" + source, ["square", "total"], rebinds=["n", "square"]
+    )
+    assert reply["status"] == "ok", reply["outputs"]
+    assert pair.run("print(square is total.__globals__['square'], n, square(n))")["outputs"][0]["text"] == "True 5 25\n"
+
+
+def test_what_a_test_binds_to_a_students_name_is_there_for_the_next_test(pair, verdict):
+    verdict("def f(): return thing\nthing = 1", "", "f")
+    assert pair.examine("thing = object()", ["f"], rebinds=["thing"])["status"] == "ok"
+    assert pair.examine("assert type(thing) is object", ["f", "thing"])["status"] == "ok"
+    assert pair.run("f()")["outputs"][0]["ename"] == "NameError"
+    pair.run("thing = 4")
+    assert pair.examine("assert thing == f() == 4", ["f", "thing"])["status"] == "ok"
+    assert pair.examine("del thing", ["f", "thing"], rebinds=["thing"])["status"] == "ok"
+    assert pair.examine("thing", ["f", "thing"])["outputs"][0]["ename"] == "NameError"
+
+
+def test_a_function_of_a_test_that_is_over_says_so(pair, verdict):
+    verdict("def keep(f):\n    global kept\n    kept = f", "keep(lambda: 1)", "keep")
+    (output,) = pair.run("kept()")["outputs"]
+    assert output["evalue"] == "the test cell whose function this was is over"
+    assert pair.run("1 + 1")["status"] == "ok"

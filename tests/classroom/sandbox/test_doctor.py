@@ -1,9 +1,9 @@
 """`classroom doctor`: that every layer holds on this machine, and that every probe can tell when one does not.
 
 In order: both ways in hold here; sessions without a sandbox, and without limits either, lose every row that they
-should, and what the probes wrote or started is gone afterwards; a session that does not start; the table; `quick_check`
-with a sandbox and without, and how long it takes; the command where bubblewrap is missing, and where there are no user
-namespaces; as an ordinary user without a cgroup; the exit codes and the JSON.
+should, and what the probes wrote or started is gone afterwards, also when they are killed; a session that does not
+start; the table; `quick_check` with a sandbox and without, and how long it takes; the command where bubblewrap is
+missing, and where there are no user namespaces; as an ordinary user without a cgroup; the exit codes and the JSON.
 """
 
 import json
@@ -102,6 +102,24 @@ def test_probes_clear_up(found: dict) -> None:
     assert found["left"] == []
     for place in ("/", "/usr", "/etc", "/dev", sys.prefix, Path.home(), "/tmp"):
         assert not [path for path in Path(place).iterdir() if path.name.startswith((".classroom-", ".canary-"))]
+
+
+BAIT = """
+import os, signal
+from classroom.sandbox import baits
+with baits.process("a-mark") as victim:
+    print(victim.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_process_that_probes_look_for_ends_with_a_killed_doctor():
+    host = subprocess.run([sys.executable, "-c", BAIT], stdout=subprocess.PIPE, check=False)
+    victim = Path(f"/proc/{int(host.stdout)}/cmdline")
+    deadline = time.monotonic() + 10
+    while victim.exists() and victim.read_bytes():  # an ended one that nobody has waited for has no command line
+        assert time.monotonic() < deadline, "it outlives who started it"
+        time.sleep(0.02)
 
 
 def test_session_that_does_not_start(tmp_path: Path) -> None:

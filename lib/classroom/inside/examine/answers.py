@@ -32,7 +32,7 @@ class Answers:
 
     def __init__(self, shell) -> None:
         self.shell = shell
-        self._pid = os.getpid()
+        self._sock, self._pid = None, os.getpid()
         self._objects: dict[int, list] = {}  # number -> [object, how often it was sent, claims]
         self._numbers: dict[int, int] = {}  # id of an object in there -> its number
         self._next = 0
@@ -40,12 +40,14 @@ class Answers:
         self._patches: list[dict] = []
         self._depth = 0
         self._talking = self._rang = False
+        self._hidden = False  # whether a hidden test asks
 
     def serve(self, sock: socket.socket) -> None:
         """Answer until the examiner is done, or has gone away."""
         self._sock, self._pid = sock, os.getpid()
         self._cpu = time.process_time()
         self.shell.recorder.start()
+        self._hidden = False
         try:
             while True:
                 message, blob = wire.receive(sock)
@@ -54,6 +56,8 @@ class Answers:
                 self._answer(message, blob)
         except wire.HungUpError:
             return None  # the shell finds the end of its socket itself
+        finally:
+            self._sock = None
 
     def _done(self) -> dict:
         while self._patches:
@@ -77,6 +81,10 @@ class Answers:
             self._free(number, times)
         for graph in message.get("forget", ()):
             self._graphs.pop(graph, None)
+        if bool(message.get("hidden")) is not self._hidden:
+            self._hidden = not self._hidden
+            self.shell.capture.flush()
+            turn(self.shell.recorder, self._hidden)
         encoder = Encoder(self._handle)
         reply: dict
         try:
@@ -128,6 +136,11 @@ class Answers:
     def _do_unpatch(self):
         self.shell.ip.user_ns.update(self._patches.pop())
 
+    def _do_rebind(self, values, deleted):
+        for name in deleted:
+            self.shell.ip.user_ns.pop(name, None)
+        self.shell.ip.user_ns.update(values)
+
     def _backward(self, graph: int, accumulate: bool, gradients: list) -> list:
         """Gradients of the inputs of a call; with `accumulate` those of the student's own leaves are added up, too."""
         import torch
@@ -168,6 +181,8 @@ class Answers:
         """Have a function of the examiner's called, there."""
         if os.getpid() != self._pid:
             raise RuntimeError("a function of the test's can be called in the notebook's own process only")
+        if self._sock is None:
+            raise RuntimeError("the test cell whose function this was is over")
         encoder = Encoder(self._handle)
         try:
             operands = encoder.encode([number, list(arguments), settings])

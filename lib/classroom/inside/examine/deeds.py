@@ -68,9 +68,9 @@ def exit_(thing, text):
     return bool(type(thing).__exit__(thing, error and type(error), error, None))
 
 
-def inplace_(function, arguments):
+def inplace_(function, arguments, settings):
     copies = copy.deepcopy(arguments)
-    return function(*copies), tuple(copies)
+    return function(*copies, **settings), tuple(copies)
 
 
 def parameters_(module):

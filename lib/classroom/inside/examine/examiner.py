@@ -7,9 +7,10 @@ four bytes of length (big endian) and JSON. What the host does for a test cell:
    the student's job socket (the kernel makes the duplicate). There is no reply. The student's shell must be idle, that
    is, waiting for a request; until the reply to 2. has come the host neither reads nor writes that socket.
 2. `{"op": "examine", "id": n, "source": str, "seconds": float, "call_seconds": float, "names": [...],
-   "supplied": [[id, source], ...], "hidden": [[first, last], ...], "seed": int}`. The examiner itself sends the
-   student's shell the frame `{"op": "answer"}` and, at the end, "done", after which that shell waits for the host's
-   next request as before. The examiner closes its duplicate before it replies; so each "examine" wants a "lend" of its
+   "supplied": [[id, source], ...], "hidden": [[first, last], ...], "rebinds": [...], "seed": int}`; `rebinds` are names
+   of the student's that the cell itself deletes or gives another value. The examiner itself sends the student's shell
+   the frame `{"op": "answer"}` and, at the end, "done", after which that shell waits for the host's next request as
+   before. The examiner closes its duplicate before it replies; so each "examine" wants a "lend" of its
    own. One without it is for a session that is over: every use of a student's name raises StudentGone then;
    `"gone": reason` is an optional word for why.
 3. The reply: `{"id", "outputs", "status", "seconds", "cpu"}` as of op "run", and
@@ -43,6 +44,7 @@ from classroom.inside.examine.remote import Remote
 
 _HEAD = struct.Struct(">I")
 _LARGEST_REQUEST = 1 << 28
+_NOTHING = object()  # where a name is unbound
 
 
 class SuppliedCellError(Exception):
@@ -59,6 +61,8 @@ class Examiner:
     def __init__(self, shell) -> None:
         self.shell, self.remote = shell, Remote()
         self._bound: dict[str, object] = {}
+        self._watched: dict[str, object] = {}
+        self._kept: dict[str, object] = {}  # what tests bound to a student's name and the student's side can't have
         self._lent: socket.socket | None = None
         self._begin("", [], 0)
 
@@ -103,6 +107,7 @@ class Examiner:
                 lent.sendall(_HEAD.pack(len(body)) + body)
             remote.connect(lent, request["call_seconds"], request["seconds"])
         self._bind(request.get("names", []), names)
+        self._watch(request.get("rebinds", []))
         self._seed_locally(request["source"])
         checks = sys.modules.get("deeppractice.checks")
         if checks is None and "deeppractice" in request["source"]:
@@ -115,6 +120,9 @@ class Examiner:
         finally:
             if checks is not None:
                 checks._examiner = None
+            with contextlib.suppress(StudentGone):  # the reply says so
+                self._mirror()
+            remote.before = None
         said, cpu = remote.disconnect()
         return reply | {"checks": self._checks, "said": said, "said_cpu": cpu, "student": remote.state}
 
@@ -145,10 +153,32 @@ class Examiner:
             # Handles that were bound before raise by themselves; for names that were not, there is nothing.
             found = {name: self._bound[name] if name in self._bound else _Gone(self.remote) for name in names}
         for name in names:
-            namespace.pop(name, None)
+            if name in found or namespace.get(name) is not self._kept.get(name, _NOTHING):
+                namespace.pop(name, None)
             self._bound.pop(name, None)
         namespace.update(found)
         self._bound.update(found)
+
+    def _watch(self, names: list[str]) -> None:
+        """From now on let the student's side have what the cell does to these names, as in one process."""
+        self._watched = {name: self.shell.ip.user_ns.get(name, _NOTHING) for name in names}
+        self.remote.before = self._mirror if names else None
+
+    def _mirror(self) -> None:
+        """Tell the student's side which of the watched names are bound otherwise than when it was last told."""
+        before, namespace = self._watched, self.shell.ip.user_ns
+        now = {name: namespace.get(name, _NOTHING) for name in before}
+        changed = {name: value for name, value in now.items() if value is not before[name]}
+        if not changed or self.remote.state != "alive":
+            return
+        sent = {name: value for name, value in changed.items() if value is not _NOTHING and self.remote.travels(value)}
+        # An object that can't travel stays here, for the tests; there its name is unbound, rather than what it was.
+        self._kept |= {name: value for name, value in changed.items() if value is not _NOTHING and name not in sent}
+        self.remote.before, self._watched = None, now
+        try:
+            self.remote.request("rebind", sent, [name for name in changed if name not in sent])
+        finally:
+            self.remote.before = self._mirror
 
     def _seed_locally(self, *texts: object) -> None:
         """Fix the randomness of this process for the cell, so that a regrade repeats the grade."""

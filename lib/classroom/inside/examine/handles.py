@@ -94,7 +94,7 @@ class Handle:
         if helper == "train":
             return _train(remote, self, *arguments, **settings)
         if helper == "inplace":
-            return remote.request("inplace", self, list(arguments))
+            return remote.request("inplace", self, list(arguments), settings)
         return remote.request(helper, self, *arguments, **settings)
 
     def __repr__(self):

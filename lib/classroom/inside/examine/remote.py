@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from contextlib import contextmanager
 
 from classroom.inside.examine import wire
@@ -35,6 +36,7 @@ class Remote:
         self.state, self._why = "closed", "no session was lent"
         self.call_seconds = 60.0
         self.cell_deadline: float | None = None  # monotonic; None between cells
+        self.is_hidden: Callable[[], bool] | None = None  # whether a hidden test asks; None: there is none in the cell
         self._sock: socket.socket | None = None
         self._lock = threading.RLock()
         self._handles: weakref.WeakValueDictionary[int, Handle] = weakref.WeakValueDictionary()
@@ -43,6 +45,7 @@ class Remote:
         self._callbacks: dict[int, object] = {}
         self._depth = 0
         self._deadline = 0.0
+        self.before: Callable[[], None] | None = None  # called before each request, outside of which it makes none
 
     def connect(self, sock: socket.socket, call_seconds: float, cell_seconds: float) -> None:
         """Use this socket for one cell."""
@@ -90,6 +93,8 @@ class Remote:
             TypeError: an operand can't travel.
         """
         with self._lock:
+            if self.before is not None:
+                self.before()
             encoder = Encoder(self._other)
             try:
                 tree = encoder.encode(list(operands))
@@ -99,6 +104,8 @@ class Remote:
             torch = sys.modules.get("torch")
             grad = torch is None or torch.is_grad_enabled()
             message = {"op": op, "v": tree, "t": encoder.parts, "free": free, "forget": forget, "grad": grad, **extra}
+            if self.is_hidden is not None and self.is_hidden():
+                message["hidden"] = True
             reply, blob = self._exchange(message, encoder.pieces, self._seconds())
             try:
                 return self._value(reply, blob, encoder.tracked if grad else [])
@@ -168,6 +175,14 @@ class Remote:
         if type(reply.get("names")) is dict:
             return {name: decoder.decode(tree) for name, tree in reply["names"].items()}
         return decoder.decode(reply.get("v"))
+
+    def travels(self, value: object) -> bool:
+        """Whether a value can be sent."""
+        try:
+            Encoder(self._other).encode(value)
+        except (TooMuchError, TypeError):
+            return False
+        return True
 
     def withdraw(self, functions: list) -> None:
         """The student's side may call these functions of ours no longer."""
