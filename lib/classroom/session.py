@@ -118,7 +118,7 @@ class StreamSession:
     """
 
     def __init__(self, sock: socket.socket, limits, *, end: Callable[[], Usage], why: Callable[[], str]) -> None:
-        self._sock, self._limits, self._end, self._why = sock, limits, end, why
+        self._sock, self.limits, self._end, self._why = sock, limits, end, why
         self._began = time.monotonic()
         self._number = 0
         self._output_bytes = 0
@@ -186,7 +186,7 @@ class StreamSession:
         if self._ended:
             return CellResult(status="not-run", reason=self._ended), {}
         began = time.monotonic()
-        left = self._began + self._limits.seconds - began
+        left = self._began + self.limits.seconds - began
         if left <= 0:
             return self._died("time", began), {}
         self._number += 1
@@ -226,7 +226,7 @@ class StreamSession:
         outputs = clean_outputs(reply.get("outputs"))
         size = size_of(outputs)
         self._output_bytes += size
-        if size > self._limits.cell_output_bytes + SLACK or self._output_bytes > self._most_output():
+        if size > self.limits.cell_output_bytes + SLACK or self._output_bytes > self._most_output():
             raise BrokenFrameError("output")
         if reply.get("exit") is True:  # `exit` in a cell: this one ran, and none after it can
             self._ended = "exit"
@@ -234,7 +234,7 @@ class StreamSession:
 
     def _most_output(self) -> int:
         # As `classroom.inside.record` keeps it: once a notebook's share is used up, its cells leave a few lines each.
-        return self._limits.output_bytes + SLACK + _LITTLE * self._number
+        return self.limits.output_bytes + SLACK + _LITTLE * self._number
 
     def _send(self, request: dict, deadline: float) -> None:
         self._sock.settimeout(max(0.001, deadline - time.monotonic()))

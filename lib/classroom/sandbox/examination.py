@@ -15,13 +15,14 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from classroom.inside.examine.saying import in_parts, with_lines
 from classroom.outputs import clean_outputs
 from classroom.sandbox.policy import SandboxError
 from classroom.session import EXAMINER_GRACE_SECONDS, CellResult, StreamSession, Usage
 
 MOST_SAID = 20_000  # characters kept of what the student's code printed during one test cell
 _MOST_CHECKS, _MOST_TEXT = 500, 2_000
-_ENDS = ("time", "crash", "broken")
+_ENDS = ("time", "crash", "broken", "memory")
 
 
 class ExaminerSession(Protocol):
@@ -81,7 +82,7 @@ class Examination:
     def _with(self, lent: socket.socket, request: dict, seconds: float) -> CellResult:
         examiner = self._opened()
         new = [(name, source) for name, source in request["supplied"] if name not in self._supplied]
-        request = {**request, "supplied": new}
+        request = {**request, "supplied": new, "memory_mb": self._student.limits.memory_mb}
         grace = EXAMINER_GRACE_SECONDS + len(new) * seconds
         result, reply = examiner.ask(request, seconds=seconds, grace=grace, lent=lent)
         if result.status in ("died", "not-run"):
@@ -94,7 +95,8 @@ class Examination:
         cpu = reply.get("said_cpu")
         if isinstance(cpu, int | float) and 0 <= cpu < 1e9:
             result.cpu_seconds += cpu
-        result.by, result.checks, result.said = "examiner", clean_checks(reply.get("checks")), said(reply.get("said"))
+        result.by, result.checks = "examiner", clean_checks(reply.get("checks"))
+        result.said = said(reply.get("said"), bool(request.get("hidden")))
         return result
 
     def _opened(self) -> ExaminerSession:
@@ -107,7 +109,7 @@ class Examination:
 
     def _without_verdict(self, result: CellResult) -> CellResult:
         """The examiner has died. What it was given to read may be too much for it, and that was the student's."""
-        if result.reason not in ("time", "output") or self._closed:
+        if result.reason not in ("time", "output", "memory") or self._closed:
             raise SandboxError(f"the examiner ended ({result.reason})")
         result.by = "examiner"
         result.reason = self._student.lost(result.reason)
@@ -126,12 +128,18 @@ def clean_checks(checks: object) -> list[dict]:
     return found
 
 
-def said(outputs: object) -> str:
-    """What the student's code put out when it was called, as text; pictures and the like are left out."""
-    parts = []
+def said(outputs: object, some_hidden: bool = False) -> str:
+    """What the student's code put out when it was called, as text; pictures and the like are left out.
+
+    Args:
+        some_hidden: whether the cell has hidden tests; lines then say what was said in which (see `saying`).
+    """
+    texts = []
     for output in clean_outputs(outputs):
         stream = output["output_type"] == "stream"
         text = output["text"] if stream else output.get("data", {}).get("text/plain", "")
-        parts.append(text if isinstance(text, str) else "".join(text))
-    text = "".join(part if part.endswith("\n") or not part else part + "\n" for part in parts)
+        text = text if isinstance(text, str) else "".join(text)
+        texts.append((output["name"] if stream else "", text if text.endswith("\n") or not text else text + "\n"))
+    parts = in_parts(texts)
+    text = with_lines(parts) if some_hidden else "".join(part for _, part in parts)
     return text if len(text) <= MOST_SAID else text[: MOST_SAID - 20] + "\n[cut off here]\n"

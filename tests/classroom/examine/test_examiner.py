@@ -186,6 +186,16 @@ def test_reentrant_callbacks_are_bounded_in_depth(pair):
     assert reply["status"] == "error"
 
 
+@pytest.mark.parametrize(("made", "memory"), [("torch.zeros(25_000_000)", 600), ("list(range(300_000))", 150)])
+def test_values_that_fill_the_examiner_end_the_student_and_not_it(pair, made, memory):
+    pair.run(f"import torch\ndef f(): return {made}")
+    assert pair.examine("for _ in range(9):\n    f()", ["f"], memory_mb=memory)["student"] == "alive"  # one at a time
+    reply = pair.examine("kept = []\nfor _ in range(99):\n    kept.append(f())", ["f"], memory_mb=memory)
+    assert reply["student"] == "memory"
+    assert "still in use" in reply["outputs"][0]["evalue"]
+    assert pair.examine("print(len(kept) > 2)", lend=False)["outputs"][0]["text"] == "True\n"
+
+
 def test_output_of_calls_is_capped_as_a_cells(pair):
     pair.run("def f():\n    print('x' * 3_000_000)")
     reply = pair.examine("f()", ["f"])

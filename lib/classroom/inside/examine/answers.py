@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext
 from classroom.inside.examine import deeds, wire
 from classroom.inside.examine.claims import claims
 from classroom.inside.examine.rebuilt import Decoder
+from classroom.inside.examine.saying import turn
 from classroom.inside.examine.values import Encoder, TooMuchError
 
 MOST_MESSAGE = 2000  # characters of an exception's

@@ -7,19 +7,19 @@ four bytes of length (big endian) and JSON. What the host does for a test cell:
    the student's job socket (the kernel makes the duplicate). There is no reply. The student's shell must be idle, that
    is, waiting for a request; until the reply to 2. has come the host neither reads nor writes that socket.
 2. `{"op": "examine", "id": n, "source": str, "seconds": float, "call_seconds": float, "names": [...],
-   "supplied": [[id, source], ...], "hidden": [[first, last], ...], "rebinds": [...], "seed": int}`; `rebinds` are names
-   of the student's that the cell itself deletes or gives another value. The examiner itself sends the student's shell
-   the frame `{"op": "answer"}` and, at the end, "done", after which that shell waits for the host's next request as
-   before. The examiner closes its duplicate before it replies; so each "examine" wants a "lend" of its
-   own. One without it is for a session that is over: every use of a student's name raises StudentGone then;
-   `"gone": reason` is an optional word for why.
+   "supplied": [[id, source], ...], "hidden": [[first, last], ...], "rebinds": [...], "memory_mb": int, "seed": int}`.
+   `rebinds` are names of the student's that the cell itself deletes or gives another value; `memory_mb`, which may be
+   missing, is the limit of this process. The examiner itself sends the student's shell the frame `{"op": "answer"}`
+   and, at the end, "done", after which that shell waits for the host's next request as before. The examiner closes its
+   duplicate before it replies; so each "examine" wants a "lend" of its own. One without it is for a session that is
+   over: every use of a student's name raises StudentGone then; `"gone": reason` is an optional word for why.
 3. The reply: `{"id", "outputs", "status", "seconds", "cpu"}` as of op "run", and
    "checks": [{"name", "points", "passed", "hint", "error", "hidden"}, ...],
    "said": the student's outputs during calls (nbformat dicts as they came: the host cleans and caps them),
    "said_cpu": seconds of processor time that the student's side says it used,
    "student": "alive", or why it can't be used any more: "time" (a call did not end 10 s after its limit), "crash" (it
-   hung up), "broken" (it sent what no shell of ours sends). Where it is not "alive" the host ends the student's
-   session: its socket is out of step.
+   hung up), "broken" (it sent what no shell of ours sends), "memory" (more than there is room for). Where it is not
+   "alive" the host ends the student's session: its socket is out of step.
    Or `{"id", "fault": text}`: a supplied cell failed (the text names it), or we did. No verdict then; the job is an
    infra-error.
 
@@ -105,9 +105,11 @@ class Examiner:
             body = json.dumps({"op": "answer"}).encode()
             with contextlib.suppress(OSError):  # the first request finds that it has hung up
                 lent.sendall(_HEAD.pack(len(body)) + body)
-            remote.connect(lent, request["call_seconds"], request["seconds"])
+            remote.connect(lent, request["call_seconds"], request["seconds"], request.get("memory_mb"))
         self._bind(request.get("names", []), names)
         self._watch(request.get("rebinds", []))
+        if self._hidden:
+            remote.is_hidden = lambda: self._are_hidden(self.lines(sys._getframe(2)))
         self._seed_locally(request["source"])
         checks = sys.modules.get("deeppractice.checks")
         if checks is None and "deeppractice" in request["source"]:
@@ -193,10 +195,16 @@ class Examiner:
 
     def outcome(self, outcome, lines: list[int]) -> None:
         """Take in what a check found; `lines` are those of the cell that lead to it."""
+        told = {name: getattr(outcome, name) for name in ("name", "points", "passed", "hint", "error")}
+        self._checks.append(told | {"hidden": self._are_hidden(lines)})
+
+    def _are_hidden(self, lines: list[int]) -> bool:
+        """Whether the lines that led somewhere are a hidden test's; where it can't be told, they are."""
+        if not self._hidden:
+            return False
         lines = [line + self._skipped for line in lines]
         hidden = any(first <= line <= last for line in lines for first, last in self._hidden)
-        told = {name: getattr(outcome, name) for name in ("name", "points", "passed", "hint", "error")}
-        self._checks.append(told | {"hidden": hidden or bool(self._hidden and (self._magic or not lines))})
+        return hidden or self._magic or not lines
 
     def lines(self, frame) -> list[int]:
         """The lines of the test cell's own code that a frame and its callers are at."""

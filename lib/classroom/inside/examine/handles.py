@@ -23,6 +23,7 @@ _VALUES = (
     set,
     frozenset,
 )
+_ENDS_LOOPS = ("StopIteration", "StopAsyncIteration")
 _TOLD_APART = (
     "it has no value here: what this object says of itself is the student's claim. Compare numbers, texts, arrays or "
     "tensors that its calls return"
@@ -63,7 +64,8 @@ def student_error(told: object, seconds: float) -> StudentError:
         raise BrokenWireError("an error that is none")
     name = name[:200] if name[:200].isidentifier() else "StudentError"
     for kind in kinds[:20]:
-        base = getattr(builtins, kind, None) if type(kind) is str else None
+        # A StopIteration would end a `zip`, a `map` or a `for` of the test's before it has compared anything.
+        base = getattr(builtins, kind, None) if type(kind) is str and kind not in _ENDS_LOOPS else None
         if isinstance(base, type) and issubclass(base, Exception):
             return _error_class(name, kind)(text[:MOST_MESSAGE])
     return _error_class(name, "")(text[:MOST_MESSAGE])

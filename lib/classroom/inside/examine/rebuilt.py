@@ -6,7 +6,7 @@ sender's comes along, and everything that is not as `values` would have it is a 
 
 from __future__ import annotations
 
-from collections import namedtuple
+from collections import Counter, namedtuple
 from collections.abc import Callable
 from functools import lru_cache
 from keyword import iskeyword
@@ -19,6 +19,8 @@ MOST_NODES = 1_000_000
 MOST_NAME = 200  # characters
 ALIGNED = 64  # bytes
 NUMPY_KINDS = "biufcSUmM"
+MOST_STEPS = 10_000_000  # of a range: a test may make a list of it
+_MOST_ALIKE = 100  # keys of one hash
 MOST_INTEGER = 1 << 20  # bytes: two and a half million digits; more could hold up a test for hours
 _MOST_SIZE = 1 << 40  # of a dimension
 
@@ -165,7 +167,14 @@ class Decoder:
         keys, values = (_list_of(half) for half in _list_of(body, list, 2))
         if len(keys) != len(values):
             raise BrokenWireError("a dict with more keys than values")
-        return {self.decode(key, depth): self.decode(value, depth) for key, value in zip(keys, values, strict=True)}
+        return dict(zip(self._keys(keys, depth), self._each(values, depth), strict=True))
+
+    def _keys(self, body: object, depth: int) -> list:
+        """What goes into a dict or a set; keys that were made to have one hash would hold it up for hours."""
+        keys = self._each(body, depth)
+        if len(keys) > _MOST_ALIKE and max(Counter(map(hash, keys)).values()) > _MOST_ALIKE:
+            raise BrokenWireError("keys that all have one hash")
+        return keys
 
     def _each(self, body: object, depth: int) -> list:
         return [self.decode(item, depth) for item in _list_of(body)]
@@ -174,6 +183,18 @@ class Decoder:
         import torch
 
         return torch.Generator().set_state(self.decode(body, depth))
+
+
+def too_long(steps: range) -> bool:
+    """Whether a range has more steps than may travel; `len` knows no large ones."""
+    return bool(steps[MOST_STEPS : MOST_STEPS + 1])
+
+
+def _range(ends: list[int]) -> range:
+    made = range(*ends)
+    if too_long(made):
+        raise BrokenWireError("a range beyond the limits")
+    return made
 
 
 def _size(body: object):
@@ -200,9 +221,9 @@ _READ = {
     "nt": Decoder._named_tuple,
     "t": lambda self, body, depth: tuple(self._each(body, depth)),
     "d": Decoder._dict,
-    "s": lambda self, body, depth: set(self._each(body, depth)),
-    "z": lambda self, body, depth: frozenset(self._each(body, depth)),
-    "r": lambda self, body, depth: range(*_list_of(self._each(body, depth), int, 3)),
+    "s": lambda self, body, depth: set(self._keys(body, depth)),
+    "z": lambda self, body, depth: frozenset(self._keys(body, depth)),
+    "r": lambda self, body, depth: _range(_list_of(self._each(body, depth), int, 3)),
     "l": lambda self, body, depth: slice(*self._each(body, depth)),
     "draw": Decoder._draw,
     "size": lambda self, body, _: _size(body),

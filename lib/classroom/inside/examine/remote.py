@@ -6,6 +6,7 @@ are what that process says of it, and a handle has no truth value, no order and 
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import sys
@@ -22,6 +23,8 @@ from classroom.inside.examine.values import Encoder, TooMuchError
 
 GRACE_SECONDS = 10.0  # after a call's limit
 _DEEPEST = 20  # requests within callbacks within requests
+_SHARE = 0.75  # of its memory that the examiner may hold when it takes in another large value
+_PAGE = resource.getpagesize()
 _SHORTEST = 0.05  # seconds that a call has, however late it is in its cell
 
 
@@ -29,7 +32,8 @@ class Remote:
     """The connection to one student's side; handles stay good from one test cell to the next.
 
     Attributes:
-        state: "alive", or why the student can't be asked any more: "time", "crash", "broken", or what the host said.
+        state: "alive", or why the student can't be asked any more: "time", "crash", "broken", "memory", or what the
+            host said.
     """
 
     def __init__(self) -> None:
@@ -43,12 +47,16 @@ class Remote:
         self._free: list = []  # [number, how often it came] of handles that nobody holds any more
         self._forget: list[int] = []  # graphs
         self._callbacks: dict[int, object] = {}
+        self._pages, self._most_pages = _pages(), None  # what the template has made is nobody's
         self._depth = 0
         self._deadline = 0.0
         self.before: Callable[[], None] | None = None  # called before each request, outside of which it makes none
 
-    def connect(self, sock: socket.socket, call_seconds: float, cell_seconds: float) -> None:
-        """Use this socket for one cell."""
+    def connect(
+        self, sock: socket.socket, call_seconds: float, cell_seconds: float, memory_mb: float | None = None
+    ) -> None:
+        """Use this socket for one cell; `memory_mb` is what this process may have, if there is a limit."""
+        self._most_pages = None if memory_mb is None else _SHARE * memory_mb * 2**20 / _PAGE
         self._sock, self.state = sock, "alive"
         self.call_seconds, self.cell_deadline = call_seconds, time.monotonic() + cell_seconds
 
@@ -69,6 +77,7 @@ class Remote:
             except StudentGone:
                 said, cpu = [], 0.0
         self._callbacks.clear()
+        self.is_hidden = None
         if self._sock is not None:
             self._sock.close()
             self._sock = None
@@ -138,7 +147,7 @@ class Remote:
             with self._interrupt_later() as now:
                 wire.send(self._sock, {**message, "seconds": seconds}, pieces, self._deadline)
                 while True:
-                    reply, blob = wire.receive(self._sock, self._deadline)
+                    reply, blob = wire.receive(self._sock, self._deadline, self._room)
                     if reply.get("op") != "callback":
                         return reply, blob
                     with now():
@@ -148,11 +157,17 @@ class Remote:
             self._end("time", f"a call had not ended {GRACE_SECONDS:g} s after its limit")
         except wire.HungUpError:
             self._end("crash", "its process is gone")
+        except wire.NoRoomError as error:
+            self._end("memory", f"it sent {error}, and what it had sent before is still in use")
         except wire.BrokenWireError as error:
             self._end("broken", str(error))
         finally:
             self._depth -= 1
             self._deadline = outer
+
+    def _room(self, count: int) -> bool:
+        """Whether this many bytes more leave the tests room: a student's values must not end the examiner."""
+        return self._most_pages is None or _pages() - self._pages + count / _PAGE < self._most_pages
 
     def _end(self, state: str, why: str) -> None:
         self.state, self._why = state, why
@@ -265,6 +280,12 @@ class Remote:
             signal.signal(signal.SIGINT, before)
         if kept and callable(before):
             before(*kept[0])
+
+
+def _pages() -> int:
+    """Pages of memory that this process holds."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1])
 
 
 def _taken(waiting: list) -> list:

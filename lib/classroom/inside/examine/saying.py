@@ -8,8 +8,12 @@ can put them anywhere.
 
 from __future__ import annotations
 
+import re
+
 VISIBLE, HIDDEN = "[in tests that you have:]", "[in hidden tests:]"
 _TURN = {False: "\x1e[visible]\x1e", True: "\x1e[hidden]\x1e"}
+_STATES = {mark: state for state, mark in _TURN.items()}
+_TURNS = re.compile("(\x1e\\[(?:visible|hidden)\\]\x1e)")
 
 
 def turn(recorder, hidden: bool) -> None:
@@ -32,11 +36,10 @@ def in_parts(outputs: list[tuple[str, str]]) -> list[tuple[bool, str]]:
         if not (stream and last):
             before = hidden
         now = before if stream else hidden
-        for piece in text.replace(_TURN[False], f"\0{_TURN[False]}").replace(_TURN[True], f"\0{_TURN[True]}").split("\0"):
-            for state, mark in _TURN.items():
-                if piece.startswith(mark):
-                    now, piece = state, piece.removeprefix(mark)
-            if piece:
+        for piece in _TURNS.split(text):
+            if piece in _STATES:
+                now = _STATES[piece]
+            elif piece:
                 parts.append((now, piece))
         hidden, last = now, stream
     return parts

@@ -10,7 +10,16 @@ import sys
 from collections.abc import Callable
 from math import isfinite
 
-from classroom.inside.examine.rebuilt import ALIGNED, MOST_DEPTH, MOST_INTEGER, MOST_NODES, NUMPY_KINDS, nameable
+from classroom.inside.examine.rebuilt import (
+    ALIGNED,
+    MOST_DEPTH,
+    MOST_INTEGER,
+    MOST_NODES,
+    MOST_STEPS,
+    NUMPY_KINDS,
+    nameable,
+    too_long,
+)
 from classroom.inside.examine.wire import MOST_BLOB
 
 _LONG = 1000  # a text or an integer beyond it travels in the blob
@@ -197,6 +206,8 @@ class Encoder:
             self._other = other
 
     def _range(self, value: range, depth: int) -> object:
+        if too_long(value):
+            raise TooMuchError(f"it is a range of more than {MOST_STEPS:,}")
         return {"r": self.each((value.start, value.stop, value.step), 3, depth)}
 
     def _slice(self, value: slice, depth: int) -> object:

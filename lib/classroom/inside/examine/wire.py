@@ -13,6 +13,7 @@ import re
 import socket
 import struct
 import time
+from collections.abc import Callable
 
 MOST_BLOB = 256 << 20  # bytes
 MOST_JSON = 64 << 20
@@ -21,11 +22,16 @@ _HEAD = struct.Struct(">IQ")
 _SMALL = 1 << 16
 _LARGE = 1 << 22
 _PIECE = 1 << 20
+_GROWN = 8  # times as large as its JSON is a list of numbers in memory
 _INTEGER = re.compile(r"-?\d{1,20}")
 
 
 class BrokenWireError(Exception):
     """The other side sent what no side of ours sends; the argument says what."""
+
+
+class NoRoomError(Exception):
+    """The other side sends more than there is room for; the argument says how much."""
 
 
 class HungUpError(Exception):
@@ -58,11 +64,17 @@ def send(sock: socket.socket, message: dict, pieces: list = (), deadline: float 
         raise HungUpError(str(error)) from None
 
 
-def receive(sock: socket.socket, deadline: float | None = None) -> tuple[dict, object]:
+def receive(
+    sock: socket.socket, deadline: float | None = None, room: Callable[[int], bool] | None = None
+) -> tuple[dict, object]:
     """Receive one frame: the JSON object, and a writable buffer with the blob.
+
+    Args:
+        room: asked about the bytes of a large frame, before memory is taken for it.
 
     Raises:
         BrokenWireError: it is too long, or not JSON, or not an object.
+        NoRoomError: `room` said no.
         TimeoutError, HungUpError.
     """
     head = bytearray(_HEAD.size)
@@ -72,6 +84,9 @@ def receive(sock: socket.socket, deadline: float | None = None) -> tuple[dict, o
         raise BrokenWireError(f"a frame with {length} bytes of JSON, expected at most {MOST_JSON}")
     if blob_length > MOST_BLOB:
         raise BrokenWireError(f"a frame with {blob_length} bytes of data, expected at most {MOST_BLOB}")
+    size = _GROWN * length + blob_length
+    if room is not None and size > _LARGE and not room(size):
+        raise NoRoomError(f"a value that takes {size >> 20} MB")
     text = _room(length)
     _fill(sock, memoryview(text), deadline)
     blob = _room(blob_length)
