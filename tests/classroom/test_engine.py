@@ -213,7 +213,7 @@ def test_a_scheduler_that_is_not_there(monkeypatch):
             engine.client()
     assert "no Dask scheduler answers at tcp://127.0.0.1:" in str(raised.value)
     assert "(nothing listens there: connection refused); is it running" in str(raised.value)
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 20  # 2 s, and what a busy machine adds
 
 
 def wrapped(error: BaseException) -> OSError:
@@ -297,7 +297,7 @@ def test_a_port_that_never_answers(monkeypatch):
         ):
             engine.client()
     assert "no Dask scheduler answers at" in str(raised.value)
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 20  # 2 s, and what a busy machine adds
 
 
 class Scheduler:

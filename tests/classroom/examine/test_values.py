@@ -2,6 +2,7 @@
 
 import collections
 import enum
+import itertools
 import math
 import pickle
 import socket
@@ -79,7 +80,7 @@ PLAIN = [
     {1: "a", (2, 3): [4], None: {}, "s": {5}},
     {1, "a", (2,)},
     frozenset({1}),
-    range(3, 10**30, 7),
+    range(10**30, 10**30 + 70, 7),
     slice(None, 3),
     slice((1,), "a", None),
     Ellipsis,
@@ -151,6 +152,19 @@ def test_parts_may_not_lie_on_top_of_each_other():
     part = {"dtype": "float32", "shape": [2], "data_offsets": [0, 8]}
     with pytest.raises(wire.BrokenWireError, match="on top"):
         Decoder([part, part], bytearray(16), lambda tree: None)
+
+
+def test_keys_that_were_made_to_have_one_hash_do_not_become_a_dict():
+    keys = [{"t": list(key)} for key in itertools.product((-1, -2), repeat=12)]  # -1 and -2 have one hash
+    for tree in ({"d": [keys, [1] * len(keys)]}, {"s": keys}, {"z": keys}):
+        with pytest.raises(wire.BrokenWireError, match="one hash"):
+            Decoder([], bytearray(), lambda tree: None).decode(tree)
+
+
+def test_a_range_that_a_test_could_not_make_a_list_of_does_not_travel():
+    assert travelled(range(10**12)) == "handle"
+    with pytest.raises(wire.BrokenWireError, match="range"):
+        Decoder([], bytearray(), lambda tree: None).decode({"r": [0, 10**12, 1]})
 
 
 class Equal:

@@ -51,7 +51,7 @@ def test_a_frame_that_never_ends_is_given_up_at_the_deadline(ends):
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         wire.receive(ends[1], began + 0.3)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30  # of three hours
     stop.set()
     dripping.join()
 

@@ -139,7 +139,7 @@ def test_number_of_processes() -> None:
         began = time.monotonic()
         group.kill()
         assert not group.members()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
 
 
 @needs_group

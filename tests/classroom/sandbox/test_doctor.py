@@ -162,7 +162,7 @@ def test_quick_check(tmp_path: Path) -> None:
         began = time.monotonic()
         quick_check(template.open, folder=tmp_path)
         took = time.monotonic() - began
-    assert took < 5  # well below a second on an idle machine
+    assert took < 20  # well below a second on an idle machine
     with pytest.raises(SandboxError) as caught:
         quick_check(open_insecure, folder=tmp_path)
     message = str(caught.value)

@@ -391,7 +391,7 @@ def test_what_comes_over_the_socket_can_not_hurt(template, monkeypatch, source, 
         result = session.run("import signal; signal.signal(2, signal.SIG_IGN)\n" + FIND + source, seconds=1)
         assert result.status == "died"
         assert reason in (None, result.reason)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 25  # 1.5 s when idle
     assert psutil.Process().memory_info().rss - resident < 100 << 20
 
 

@@ -126,6 +126,22 @@ def test_threads_processes_and_data_loaders_work_inside(session, told):
     assert "hello" in text(session.run("!echo hello", seconds=10))
 
 
+def test_what_is_slow_the_first_time_was_done_before_the_fork(session, told):
+    """The first optimizer imports torch._dynamo (0.9 s), the first glyphs draw their digits (0.3 s)."""
+    ready = """
+        import sys, time
+        begun = "torch._dynamo" in sys.modules, time.process_time()
+        import torch
+        from deeppractice.data import load
+        torch.optim.Adam(torch.nn.Linear(2, 2).parameters())
+        load("glyphs", n=20, size=12)
+        tell([begun[0], time.process_time() - begun[1]])
+    """
+    imported, seconds = told(session, ready)
+    assert imported
+    assert seconds < 0.3
+
+
 def test_more_threads_where_asked_for(sandbox, told):
     with Template(preload=["torch"], threads=2) as template, template.open(SMALL, {}) as session:
         assert (
@@ -167,7 +183,7 @@ def test_a_cell_that_does_not_react_is_killed(template, monkeypatch):
         began = time.monotonic()
         result = session.run(stubborn, seconds=0.5)
         assert (result.status, result.reason) == ("died", "time")
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
         assert session.close().cpu_seconds > 0.05  # of a busy machine's
 
 
@@ -318,8 +334,8 @@ def test_a_session_can_be_closed_while_another_thread_runs_a_cell(template):
     time.sleep(0.3)
     began = time.monotonic()
     session.close()
-    thread.join(10)
-    assert time.monotonic() - began < 5
+    thread.join(25)
+    assert time.monotonic() - began < 25
     assert results[0].status == "died"
 
 
