@@ -1,16 +1,18 @@
 """A Jupyter kernel in the cold sandbox, and how to talk to it from outside.
 
-There is no network inside, so the kernel listens on sockets in a small private folder of its own. Outside, that folder
-is a descriptor of ours, so the sockets' path begins with /proc/<us>/fd/: nothing of the host's file system is shared.
+There is no network inside, so the kernel listens on sockets in a small private folder of its own. Before it runs any
+code of a student's we hold each of them as a descriptor, and clients connect through these: whatever is put in a
+socket's place later, a link to a socket of the host's for example, a client that connects again does not follow.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
@@ -32,11 +34,22 @@ class Kernel:
 
     jailed: Jailed
     ip: str
-    folder: int  # a descriptor of the sockets' folder; closed with the kernel
+    folder: int  # a descriptor of a folder with links to the sockets; closed with the kernel
+    inside: int  # the same of the folder that they are in
+    sockets: dict[str, int] = field(default_factory=dict)  # by file name
 
     def listens(self) -> bool:
-        """Whether all its sockets are there."""
-        return all(os.path.exists(f"{self.ip}-{number}") for number in PORTS.values())
+        """Whether all its sockets are there; takes hold of those that are."""
+        for number in PORTS.values():
+            name = f"k-{number}"
+            if name not in self.sockets:
+                try:
+                    held = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.inside)
+                except FileNotFoundError:
+                    return False
+                self.sockets[name] = held
+                os.symlink(f"/proc/{os.getpid()}/fd/{held}", name, dir_fd=self.folder)
+        return True
 
     def wait(self, seconds: float) -> None:
         """Wait until it listens.
@@ -54,9 +67,14 @@ class Kernel:
     def close(self):
         """End it with everything that it started; what it used."""
         usage = self.jailed.close()
-        if self.folder >= 0:
-            os.close(self.folder)
-            self.folder = -1
+        sockets, folder, inside = self.sockets, self.folder, self.inside
+        self.sockets, self.folder, self.inside = {}, -1, -1
+        for name in sockets:  # before a descriptor's number may stand for something else
+            with contextlib.suppress(FileNotFoundError):  # the folder is gone already
+                os.unlink(name, dir_fd=folder)
+        for held in (*sockets.values(), inside, folder):
+            if held >= 0:
+                os.close(held)
         return usage
 
 
@@ -86,6 +104,8 @@ def start_kernel(
     Raises:
         SandboxError: if it can't be started.
     """
+    links = staged.root / "sockets"
+    links.mkdir(mode=0o700)
     place = staged.root / "kernel"
     shutil.copytree(spec.resource_dir, place / "resources", copy_function=shutil.copyfile)
     told = PORTS | dict(connection) | {"transport": "ipc", "ip": f"{_SOCKETS}/k"}
@@ -110,11 +130,12 @@ def start_kernel(
         private=[(_SOCKETS, _SOCKETS_BYTES)],
     )
     try:
-        folder = jailed.folder(_SOCKETS)
+        inside = jailed.folder(_SOCKETS)
+        folder = os.open(links, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except BaseException:
         jailed.close()
         raise
-    return Kernel(jailed, f"/proc/{os.getpid()}/fd/{folder}/k", folder)
+    return Kernel(jailed, f"/proc/{os.getpid()}/fd/{folder}/k", folder, inside)
 
 
 def find_spec(name: str) -> KernelSpec:

@@ -3,15 +3,17 @@
 In order. Session: outputs of every kind, the working directory's files, an error, no network and nobody's files; a cell
 over its time and the next one; too much output; `exit`; then each way to die (deaf to the interrupt, total time, memory
 with a control group and without one, a full kernel's death, `os._exit`, a flood of output), and that later cells are
-not run; forged and broken messages; nothing left after the end, closing twice, closing while a cell runs; two at a
-time; a name that leads out of the home; no such kernel, one that does not start, one that never listens; a kernel of
-another environment. Provisioner: nbclient, restart and interrupt, limits from the kernelspec, what is copied from
-beside a notebook and what is not, kernelspecs that are not ours; stock `nbgrader autograde` over a tiny course.
+not run; forged and broken messages; links in the place of its sockets; nothing left after the end, closing twice,
+closing while a cell runs; two at a time; a name that leads out of the home; no such kernel, one that does not start,
+one that never listens; a kernel of another environment. Provisioner: nbclient, restart and interrupt, limits from the
+kernelspec, what is copied from beside a notebook and what is not, kernelspecs that are not ours; stock
+`nbgrader autograde` over a tiny course.
 """
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -228,6 +230,37 @@ def test_two_at_a_time(session: ColdSession) -> None:
         assert seen.outputs[0]["data"]["text/plain"] == "([], False, 0)"
     finally:
         other.close()
+
+
+REPLACED = """
+import os, socket, time
+for number in (1, 2):
+    os.unlink(f"/run/kernel/k-{number}")
+    os.symlink(PLACE, f"/run/kernel/k-{number}")
+for number in range(3, 200):
+    try:
+        found = socket.socket(fileno=os.dup(number))
+        accepted = not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        if accepted and "/run/kernel/k-" in str(found.getsockname()):
+            found.shutdown(2)
+    except OSError:
+        pass
+time.sleep(2)
+"""
+
+
+def test_a_link_in_the_place_of_its_sockets_leads_nowhere(tmp_path_factory) -> None:
+    """We connect again when a connection is lost, and must not do so to a service of the host."""
+    place = tmp_path_factory.mktemp("service") / "socket"
+    with socket.socket(socket.AF_UNIX) as service:
+        service.bind(str(place))
+        service.listen()
+        service.setblocking(False)
+        own = open_cold(LIMITS, {})
+        assert own.run(REPLACED.replace("PLACE", repr(str(place))), seconds=8).status == "died"
+        own.close()
+        with pytest.raises(BlockingIOError):
+            service.accept()
 
 
 def test_closing_while_a_cell_runs() -> None:
