@@ -8,7 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from classroom.sandbox import policy
+from classroom.sandbox import owners, policy
+
+_CANARY = ".canary-"
 
 
 @contextlib.contextmanager
@@ -53,7 +55,8 @@ def canaries(folder: Path, token: str) -> Iterator[list[str]]:
     made: list[str] = []
     try:
         for place in dict.fromkeys([folder, Path.home(), Path(tempfile.gettempdir())]):
-            path = place / f".canary-{token}"
+            owners.sweep(place, _CANARY)
+            path = place / f"{_CANARY}{owners.mark()}-{token}"
             with contextlib.suppress(OSError), open(path, "x") as file:  # a read-only folder: the others will do
                 made.append(str(path))
                 file.write(token)

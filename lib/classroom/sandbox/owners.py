@@ -28,11 +28,14 @@ def gone(name: str) -> bool:
 
 
 def sweep(top: Path, prefix: str) -> None:
-    """Remove our folders whose owner was killed before it could; others' folders stay."""
+    """Remove our folders and files whose owner was killed before it could; others' stay."""
     for left in top.glob(f"{prefix}*"):
         with suppress(FileNotFoundError):  # somebody else sweeps too
             if gone(left.name) and left.lstat().st_uid == os.geteuid():
-                shutil.rmtree(left, ignore_errors=True)
+                if left.is_dir() and not left.is_symlink():
+                    shutil.rmtree(left, ignore_errors=True)
+                else:
+                    left.unlink()
 
 
 def _namespace() -> int:

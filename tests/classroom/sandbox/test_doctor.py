@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from classroom.insecure import open_insecure
-from classroom.sandbox import doctor, probes
+from classroom.sandbox import baits, doctor, owners, probes
 from classroom.sandbox.cold import open_cold
 from classroom.sandbox.doctor import quick_check
 from classroom.sandbox.policy import Limits, SandboxError
@@ -101,25 +101,33 @@ def test_every_probe_can_fail(found: dict) -> None:
 def test_probes_clear_up(found: dict) -> None:
     assert found["left"] == []
     for place in ("/", "/usr", "/etc", "/dev", sys.prefix, Path.home(), "/tmp"):
-        assert not [path for path in Path(place).iterdir() if path.name.startswith((".classroom-", ".canary-"))]
+        ours = (".classroom-", f".canary-{owners.mark()}")
+        assert not [path for path in Path(place).iterdir() if path.name.startswith(ours)]
 
 
 BAIT = """
-import os, signal
+import os, signal, sys
+from pathlib import Path
 from classroom.sandbox import baits
-with baits.process("a-mark") as victim:
+with baits.process("a-mark") as victim, baits.canaries(Path(sys.argv[1]), "a-token"):
     print(victim.pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_the_process_that_probes_look_for_ends_with_a_killed_doctor():
-    host = subprocess.run([sys.executable, "-c", BAIT], stdout=subprocess.PIPE, check=False)
+def test_what_a_killed_doctor_had_laid_out_goes(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    host = subprocess.run([sys.executable, "-c", BAIT, tmp_path], stdout=subprocess.PIPE, check=False)
     victim = Path(f"/proc/{int(host.stdout)}/cmdline")
     deadline = time.monotonic() + 10
     while victim.exists() and victim.read_bytes():  # an ended one that nobody has waited for has no command line
         assert time.monotonic() < deadline, "it outlives who started it"
         time.sleep(0.02)
+    assert [path.name.rpartition("-")[2] for path in tmp_path.iterdir()] == ["token"]
+    with baits.canaries(tmp_path, "another"):  # the next one clears up
+        assert [path.name.rpartition("-")[2] for path in tmp_path.iterdir()] == ["another"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_session_that_does_not_start(tmp_path: Path) -> None:
