@@ -40,7 +40,8 @@ c.OverwriteCells.add_missing_cells = True
 c.Execute.raise_on_iopub_timeout = False
 c.Execute.timeout = 60
 
-# Feedback shows the name and the hint of every check, and not the code of the hidden ones: they serve another year.
+# `classroom feedback` makes pages of its own. In those that nbgrader makes (formgrader's button) at least the code of
+# hidden tests is left out; their messages are not.
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
     "nbgrader.preprocessors.ClearHiddenTests",

@@ -1,5 +1,5 @@
-"""Directives of the book: `claims-ledger`, `coverage-table`, `project-list`, `section-map`, `downloads`
-and `output-of`.
+"""Directives of the book: `claims-ledger`, `coverage-table`, `project-list`, `course-rules`, `section-map`,
+`downloads` and `output-of`.
 
 Each writes what the build has gathered. (`build-status` stands in book_status.)
 """
@@ -144,6 +144,42 @@ class ProjectList(Written):
         return f"{project['hours']} h" if project.get("hours") else "–"
 
 
+class CourseRules(Written):
+    """What students have to know, from `course.yml`: dates, lateness, attempts, assistants, what is kept."""
+
+    def markdown(self) -> str:
+        course = read_yaml(self.root / "course.yml", {})
+        found = {
+            "Due": self.dates(course),
+            "Late": self.late(course.get("late") or {}),
+            "Attempts": self.attempts(course.get("attempts") or {}),
+            "Assistants": course.get("ai_policy"),
+            "What is kept": (course.get("retention") or {}).get("note"),
+        }
+        rows = [[name, " ".join(str(text).split())] for name, text in found.items() if text]
+        return self.table(["Rule", "In this class"], rows, "dp-rules", "20 80") if rows else "Ask your instructor."
+
+    @staticmethod
+    def dates(course: dict) -> str:
+        projects = (course.get("projects") or {}).items()
+        dates = [f"{name}: {about['due']}" for name, about in projects if about.get("due")]
+        return f"{'; '.join(dates)} ({course.get('timezone') or 'UTC'})" if dates else ""
+
+    @staticmethod
+    def late(rule: dict) -> str:
+        if not rule.get("percent_per_day"):
+            return ""
+        grace, days = rule.get("grace_minutes"), rule.get("days")
+        said = f"Up to {grace:g} minutes after the due date is on time. " if grace else ""
+        said += f"For each day begun, {rule['percent_per_day']:g}% of the points that you earned are lost"
+        return f"{said}; after {days} {'day' if days == 1 else 'days'} nothing is earned." if days else f"{said}."
+
+    @staticmethod
+    def attempts(rule: dict) -> str:
+        most = rule.get("max")
+        return rule.get("note") or (f"At most {most}." if most else "")
+
+
 class Downloads(Written):
     """`{downloads}`: a place for the links to the whole book as PDF and zip, which book/export.py fills once made."""
 
@@ -208,6 +244,7 @@ DIRECTIVES = {
     "claims-ledger": ClaimsLedger,
     "coverage-table": CoverageTable,
     "project-list": ProjectList,
+    "course-rules": CourseRules,
     "downloads": Downloads,
     "section-map": SectionMap,
     "output-of": OutputOf,

@@ -1,6 +1,7 @@
 """What every test stands on: one thread, no display, none of the reader's own settings, and `--full`."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,18 @@ def no_settings_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that steers the library must not leak in from the shell; a test sets what it needs."""
     for name in [name for name in os.environ if name.startswith("DEEPPRACTICE_")]:
         monkeypatch.delenv(name)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """How many members the projects' banks have, and how they came out: see tests/assignments/."""
+    counted: dict[str, Counter] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for name, value in getattr(report, "user_properties", ()) if report.when == "call" else ():
+                if name == "bank":
+                    counted.setdefault(value, Counter())[outcome] += 1
+    if counted:
+        terminalreporter.section("banks of answers")
+    for what, outcomes in sorted(counted.items()):
+        failed = f", {outcomes['failed']} not" if outcomes["failed"] else ""
+        terminalreporter.write_line(f"{what}: {outcomes['passed']} came out as the bank says{failed}")

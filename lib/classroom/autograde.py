@@ -93,9 +93,10 @@ def autograde(
     in_all = f"; in all {counts}" if counts else ""
     say(f"{project}: {counted(len(chosen), 'submission')}, {again} graded now{stand}{in_all}")
     if batch.other_environment:
-        graded = "1 was" if batch.other_environment == 1 else f"{batch.other_environment} were"
+        one = batch.other_environment == 1
+        graded, stand = ("1 was", "stands") if one else (f"{batch.other_environment} were", "stand")
         text = "graded with other versions of Python's packages or of the course's own code (deeppractice, classroom)"
-        say(f"{graded} {text}, and stand; --force grades them again")
+        say(f"{graded} {text}, and {stand}; --force grades {'it' if one else 'them'} again")
     return {"submissions": done, "limits": batch.limits.as_dict()}
 
 

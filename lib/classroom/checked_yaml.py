@@ -17,6 +17,11 @@ def record(properties: dict, required: list[str]) -> dict:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
+def called(path: Path) -> str:
+    """A file's name for a message; there is a project.yml in each project."""
+    return f"{path.parent.name}/{path.name}" if path.name == "project.yml" else path.name
+
+
 def load(path: Path, schema: dict) -> tuple[dict, dict]:
     """The file's values, and the line of each field by its path.
 
@@ -28,14 +33,14 @@ def load(path: Path, schema: dict) -> tuple[dict, dict]:
     except FileNotFoundError:
         raise ClassroomError(f"{path} is missing") from None
     except UnicodeDecodeError as error:
-        raise ClassroomError(f"{path.name}: expected UTF-8 text, byte {error.start} is none") from None
+        raise ClassroomError(f"{called(path)}: expected UTF-8 text, byte {error.start} is none") from None
     lines: dict[tuple, int] = {}
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise ClassroomError(f"{path.name}{where}: {getattr(error, 'problem', None) or error}") from None
+        raise ClassroomError(f"{called(path)}{where}: {getattr(error, 'problem', None) or error}") from None
     values = {} if node is None else _plain(node, (), lines, path)
     errors = list(jsonschema.Draft202012Validator(schema).iter_errors(values))
     if errors:
@@ -54,7 +59,7 @@ def _plain(node: yaml.Node, at: tuple, lines: dict, path: Path):
             lines[(*at, key)] = key_node.start_mark.line + 1
             if key in found:
                 where = ".".join(map(str, (*at, key)))
-                raise ClassroomError(f"{path.name}, line {key_node.start_mark.line + 1}: {where} is there twice")
+                raise ClassroomError(f"{called(path)}, line {key_node.start_mark.line + 1}: {where} is there twice")
             found[key] = _plain(value_node, (*at, key), lines, path)
         return found
     if isinstance(node, yaml.SequenceNode):
@@ -80,12 +85,12 @@ def _explain(error: jsonschema.ValidationError, path: Path, lines: dict, schema:
         known = error.schema["properties"]
         extra = next(name for name in error.instance if name not in known)
         where = ".".join(map(str, (*at, extra)))
-        return f"{path.name}, line {lines.get((*at, extra), 1)}: unknown field {where}{near_miss(extra, known)}"
+        return f"{called(path)}, line {lines.get((*at, extra), 1)}: unknown field {where}{near_miss(extra, known)}"
     if "propertyNames" in error.schema_path:
         line = lines.get((*at, error.instance), 1)
         where = ".".join(map(str, at)) or "the file"
         expected = error.schema["description"]
-        return f"{path.name}, line {line}: {where}: expected {expected}, got {error.instance!r}"
+        return f"{called(path)}, line {line}: {where}: expected {expected}, got {error.instance!r}"
     expected = error.schema.get("description") or ("fields" if error.validator == "type" else error.message)
     return message(path, lines, at, expected, error.instance)
 
@@ -94,4 +99,4 @@ def message(path: Path, lines: dict, at: tuple, expected: str, got: object) -> s
     """What is wrong with the field `at`, with its line, or that of the nearest field around it."""
     line = next(lines[at[:n]] for n in range(len(at), -1, -1) if at[:n] in lines or n == 0) if lines else 1
     shown = got if got == "none" else repr(got)
-    return f"{path.name}, line {line}: {'.'.join(map(str, at)) or 'the file'}: expected {expected}, got {shown}"
+    return f"{called(path)}, line {line}: {'.'.join(map(str, at)) or 'the file'}: expected {expected}, got {shown}"

@@ -68,6 +68,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # we are ending; a second Ctrl-C would only leave a traceback
+        if arguments.command == "audit":
+            print("\nclassroom: interrupted; nothing of the audit is kept", file=sys.stderr)
+            return INTERRUPTED
         again = "and the same command goes on from here"
         if getattr(arguments, "force", False):
             again = "and the command without --force goes on from here (with it, it begins anew)"
@@ -295,13 +298,27 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         "lint",
         "see whether a project's tests say the same under Validate and in grading",
         "classroom lint checkpoint-01",
-        "classroom lint checkpoint-01 --no-run",
+        "classroom lint checkpoint-01 --bank",
         more="The test cells are looked at, then run with your solution and unanswered, in both ways. No class is "
         "touched. Exit codes: 0 clean, 1 something was found, 2 something is missing or mistyped.",
     )
     made.add_argument("project", metavar="PROJECT")
-    made.add_argument("--no-run", action="store_true", help="only look at the text")
+    how = made.add_mutually_exclusive_group()
+    how.add_argument("--no-run", action="store_true", help="only look at the text")
+    how.add_argument("--bank", action="store_true", help="also grade the answers of its bank: their points are right")
     _add_engine(made)
+
+    made = command(
+        "audit",
+        "try attacks and answers without work on a project",
+        "classroom audit checkpoint-01",
+        "classroom audit checkpoint-01 --quick",
+        more="Fifty submissions are made of the release, and graded in a class of their own. Exit codes: 0 no points "
+        "and no effects, 1 something was found, 2 something is missing or mistyped.",
+    )
+    made.add_argument("project", metavar="PROJECT")
+    made.add_argument("--quick", action="store_true", help="only sixteen of them, the most telling")
+    made.add_argument("--jobs", type=_number, metavar="N", help="how many at a time (default: one a processor)")
 
     made = command(
         "doctor",

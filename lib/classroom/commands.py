@@ -99,7 +99,7 @@ def demo(arguments: Namespace) -> Result:
 
 def feedback(arguments: Namespace) -> Result:
     """Make pages of feedback."""
-    from classroom.report import feedback
+    from classroom.feedback import feedback
 
     folder = _folder(arguments)
     with folder.lock():
@@ -199,8 +199,24 @@ def lint(arguments: Namespace) -> Result:
         report = lint(folder, arguments.project, say)
     else:
         with start_engine(arguments) as engine:
-            report = lint(folder, arguments.project, say, engine=engine, wishes=_wishes(arguments))
+            wishes, bank = _wishes(arguments), arguments.bank
+            report = lint(folder, arguments.project, say, engine=engine, wishes=wishes, bank=bank)
     return int(bool(report["findings"])), report
+
+
+def audit(arguments: Namespace) -> Result:
+    """Try attacks on a project, in a class of their own."""
+    from classroom.audit import audit
+
+    folder = _folder(arguments)
+    # On this machine and in the warm sandbox: that is what is tried.
+    for option in ("scheduler", "cold", "insecure", "tls_ca", "tls_cert", "tls_key"):
+        setattr(arguments, option, None)
+    if not any((place / arguments.project).is_dir() for place in folder.root.iterdir() if place.is_dir()):
+        folder.require(arguments.project)  # before workers are started
+    with start_engine(arguments) as engine:
+        report = audit(folder, arguments.project, say, engine=engine, quick=arguments.quick)
+    return int(not report["clean"]), report
 
 
 def doctor(arguments: Namespace) -> Result:

@@ -128,6 +128,12 @@ PROJECT_SCHEMA = record(
                 "description": "a name such as deeppractice.generative:fit_gan",
             },
         },
+        # What `classroom audit` may find: points that a test cell, or one check in it, gives without work.
+        "audit": {
+            "type": "array",
+            "description": "a list of {cell, check, reason}",
+            "items": record({"cell": _TEXT, "check": _TEXT, "reason": _TEXT}, ["cell", "reason"]),
+        },
     },
     ["title", "points", "parts", "limits"],
 )
@@ -199,6 +205,7 @@ class Project:
     parameters: dict
     withheld: tuple[str, ...] = ()  # names of the library, module:name, that submissions may not use
     limits: dict[str, float] = field(default_factory=dict)  # cell_seconds and others
+    audit: tuple[dict[str, str], ...] = ()  # points without work that are meant: cell, perhaps check, and reason
 
 
 def read_course(path: Path) -> Course:
@@ -251,6 +258,7 @@ def read_project(path: Path) -> Project:
         parameters=parameters,
         withheld=tuple(values.get("withheld", ())),
         limits=values["limits"],
+        audit=tuple(values.get("audit", ())),
     )
 
 

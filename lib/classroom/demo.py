@@ -18,10 +18,11 @@ from classroom.classseed import make_secret
 from classroom.engine import Engine
 from classroom.errors import ClassroomError, near_miss
 from classroom.export import export
+from classroom.feedback import feedback
 from classroom.folder import Folder
 from classroom.intake import TIMESTAMP, collect
 from classroom.release import release
-from classroom.report import feedback, overview, table
+from classroom.report import overview, table
 from classroom.results import write_atomically
 
 BANK = "demo.yml"

@@ -215,6 +215,8 @@ def _in_exchange(folder: Folder, student: str) -> Iterable[Path]:
             secrets[place / _SECRET] = (place / _SECRET).read_text(encoding="utf-8", errors="replace")
     names = {path.stem for project in folder.projects() for path in folder.path("release", project).glob("*.ipynb")}
     names |= {REFUSAL.format(project) for project in folder.projects()}
+    # A page of reasons is handed out under the names of the files that came.
+    names |= {path.stem for secret in secrets for path in secret.parent.glob("*.ipynb")}
     for secret in sorted(set(secrets.values())):
         for name in sorted(names):
             yield top / "feedback" / f"{notebook_hash(secret=secret, notebook_id=name)}.html"

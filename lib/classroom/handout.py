@@ -1,44 +1,29 @@
 """What students get: a page for what was refused, and the way of all pages through nbgrader's exchange.
 
-nbgrader's own command copies every HTML file that lies in a feedback folder. Here only pages that we made go out: for
-each notebook of the release the page of that name, and for a refused submission the page of reasons, under the names of
-the notebooks that were handed in, since a student fetches by those.
+nbgrader's own command copies every HTML file that lies in a feedback folder. Here only pages that we made go out, known
+by their hashes: for each notebook of the release the page of that name, and for a refused submission the page of
+reasons, under the names of the notebooks that were handed in, since a student fetches by those. Who did not make a page
+or hand the work in can neither list the pages nor guess a name: it is a hash over the submission's own secret.
 """
 
+import hashlib
 import os
 import re
 import tempfile
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 
 from classroom.errors import ClassroomError, RefusedError
+from classroom.feedback import hash_of
+from classroom.feedback.page import frame
 from classroom.folder import Folder
 from classroom.intake import SECRET, read_regular, refusals
 from classroom.intake.exchange import DEFAULT_ROOT
-from classroom.results import REFUSED, read_result, write_atomically, writing
+from classroom.results import REFUSED, read_record, read_result, write_atomically, write_record, writing
+from classroom.statistics.page import text
 
 REASONS = "not-graded.html"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
-_PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>body {{ font: 1rem/1.5 sans-serif; max-width: 40rem; margin: 2rem auto; padding: 0 1rem }}</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p>{first}</p>
-<ul>
-{reasons}
-</ul>
-<p>{last}</p>
-</body>
-</html>
-"""
 
 
 def reasons(folder: Folder, project: str) -> dict[str, list[str]]:
@@ -64,21 +49,36 @@ def write_reasons(folder: Folder, project: str, graded: set[str]) -> list[str]:
     found = reasons(folder, project)
     for student, texts in found.items():
         target = folder.path("feedback", project, student) / REASONS
-        shown = "\n".join(f"<li>{escape(text)}</li>" for text in texts)
-        title = f"{escape(project)}: {'not everything could be taken' if student in graded else 'not graded'}"
-        last = (
-            "What was taken before, or besides, is graded and counts."
-            if student in graded
-            else "Nothing is graded so far. Hand in again; if you don't know how, ask your instructor."
-        )
-        page = _PAGE.format(title=title, first="Of what you handed in, this was not taken:", reasons=shown, last=last)
-        if not target.is_file() or target.read_text(encoding="utf-8") != page:
+        record = folder.record("feedback", project, student)
+        page, before = _page_of_reasons(project, texts, student in graded), read_record(record)
+        known = before.get("pages", {}) | {REASONS: hash_of(page)}
+        if target.is_symlink() or not target.is_file() or target.read_text(encoding="utf-8", errors="replace") != page:
             write_atomically(target, page)
+        if known != before.get("pages"):
+            write_record(record, before | {"pages": known})
     for old in folder.path("feedback", ".", ".").glob(f"*/{project}/{REASONS}"):
         if old.parent.parent.name not in found:
+            record = folder.record("feedback", project, old.parent.parent.name)
+            before = read_record(record)
             with writing(old):
                 old.unlink()
+            if REASONS in before.get("pages", {}):
+                kept = {name: known for name, known in before["pages"].items() if name != REASONS}
+                write_record(record, before | {"pages": kept})
     return list(found)
+
+
+def _page_of_reasons(project: str, texts: list[str], graded: bool) -> str:
+    """The page that says what was not taken and why."""
+    title = f"{project}: {'not everything could be taken' if graded else 'not graded'}"
+    last = (
+        "What was taken before, or besides, is graded and counts."
+        if graded
+        else "Nothing is graded so far. Hand in again; if you don't know how, ask your instructor."
+    )
+    shown = "\n".join(f"<li>{text(reason)}</li>" for reason in texts)
+    main = f"<p>Of what you handed in, this was not taken:</p>\n<ul>\n{shown}\n</ul>\n<p>{text(last)}</p>"
+    return frame(title, f"<h1>{text(title)}</h1>", main)
 
 
 def hand_out(folder: Folder, project: str, say: Callable[[str], None]) -> dict[str, list[str]]:
@@ -108,9 +108,14 @@ def hand_out(folder: Folder, project: str, say: Callable[[str], None]) -> dict[s
                 if not all(secret for _, secret, _ in pages):
                     report["elsewhere"].append(student)
                     continue
+                known = read_record(folder.record("feedback", project, student)).get("pages", {})
+                copied = []
                 for page, secret, notebook in pages:
-                    _copy(page, Path(self.dest_path), secret, notebook)
-                report["released"].append(student)
+                    copied.append(_copy(page, known.get(page.name), Path(self.dest_path), secret, notebook))
+                    if not copied[-1]:
+                        say(f"{student}: {folder.shown(page)} is not the page that was made here: not handed out")
+                if any(copied):
+                    report["released"].append(student)
 
     folder.coursedir.assignment_id, folder.coursedir.student_id = project, "*"
     folder.messages.clear()
@@ -179,17 +184,25 @@ def _secret(place: Path) -> str:
         return ""
 
 
-def _copy(page: Path, target: Path, secret: str, notebook: str) -> None:
+def _copy(page: Path, known: str | None, target: Path, secret: str, notebook: str) -> bool:
+    """Copy a page whole, under its name in the exchange; False if its bytes are not those that were made here."""
     from nbgrader.utils import notebook_hash
 
+    try:
+        content = read_regular(page)
+    except RefusedError:
+        return False
+    if hashlib.sha256(content).hexdigest() != known:
+        return False
     name = f"{notebook_hash(secret=secret, notebook_id=notebook)}.html"
     with writing(target / name):
         handle, half = tempfile.mkstemp(dir=target, prefix=".", suffix=".html")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(page.read_bytes())
+                file.write(content)
             os.chmod(half, 0o644)
             os.replace(half, target / name)
         except BaseException:
             os.unlink(half)
             raise
+    return True

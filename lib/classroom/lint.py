@@ -2,7 +2,8 @@
 
 First the text of the test cells is looked at (`classroom.lintrules`). Then the official solution and the unanswered
 release are run, each twice: in the examiner, and as `nbgrader validate` runs them, in one process with the tests. What
-comes out of a check has to be the same. Neither gradebook nor release is touched, and the project need not be released.
+comes out of a check has to be the same. On wish the bank's answers too, in the examiner (`classroom.lintbank`). Neither
+gradebook nor release is touched, and the project need not be released.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from classroom import lintbank
 from classroom.autograde import Wishes, limits
 from classroom.lintrules import Finding, static_findings
 from classroom.ownership import TEST, Analysis, kind_of
 from classroom.plan import hidden_marks, plan_of, replayed
 from classroom.points import plain, points
 from classroom.preview import Preview, preview
+from classroom.progress import Progress
 from classroom.terminal import counted
 
 if TYPE_CHECKING:
@@ -39,18 +42,22 @@ def lint(
     *,
     engine: Engine | None = None,
     wishes: Wishes | None = None,
+    bank: bool = False,
 ) -> dict:
     """Look at a project's test cells, and run them.
 
     Args:
         engine: runs the solution and the release; None: only the text is looked at.
         wishes: limits, and how they are started.
+        bank: also the answers of the project's bank.
 
     Returns:
-        `findings`, a list of dicts: `notebook`, `cell`, `line`, `rule`, `what`, `instead`. And `ran`.
+        `findings`, a list of dicts: `notebook`, `cell`, `line`, `rule`, `what`, `instead`. And `ran`, and `bank`, how
+        many of its answers ran.
 
     Raises:
-        ClassroomError: no such project, no release can be made of it, or there is no sandbox to run it in.
+        ClassroomError: no such project, no release can be made of it, its bank can't be read, or there is no sandbox
+            to run it in.
     """
     if not list(folder.path("source", project).glob("*.ipynb")):
         folder.require(project)
@@ -58,6 +65,8 @@ def lint(
     marks = hidden_marks(folder)
     analyses = {name: Analysis(found.master, found.release, found.source) for name, found in forms.items()}
     plans = {name: plan_of(analysis, marks) for name, analysis in analyses.items()}
+    source = {name: found.source for name, found in forms.items()}
+    members = lintbank.members(folder, project, source, {c for f in forms.values() for c in _tests(f)}) if bank else []
     findings: list[Finding] = []
     for name, found in forms.items():
         findings += static_findings(name, analyses[name], _meta(found.master), marks)
@@ -65,13 +74,16 @@ def lint(
     ran = engine is not None and any(key[0] != "_" for made in plans.values() for key in made)
     if ran:
         findings += _run(folder, project, forms, plans, engine, wishes or Wishes())
+        if members and not any(finding.rule == "not-run" for finding in findings):
+            findings += _run_bank(folder, project, forms, plans, engine, wishes or Wishes(), members, say)
     for finding in findings:
         say(str(finding))
     tests = sum(key[0] != "_" for made in plans.values() for key in made)
     how = "looked at, and run with the official solution and unanswered, in the examiner and as Validate runs them"
     how = how if ran else "looked at; nothing was run"
+    how += f", {counted(len(members), 'answer')} of the bank in the examiner" if ran and members else ""
     say(f"{project}: {counted(tests, 'test cell')} {how}: {counted(len(findings), 'finding') if findings else 'clean'}")
-    return {"findings": [vars(finding) for finding in findings], "ran": ran}
+    return {"findings": [vars(finding) for finding in findings], "ran": ran, "bank": len(members) if ran else 0}
 
 
 def _meta(notebook) -> dict[str, dict]:
@@ -115,9 +127,37 @@ def _run(
     return findings
 
 
-def _jobs(folder: Folder, project: str, forms: dict[str, Preview], plans: dict, wishes: Wishes) -> Iterator[tuple]:
+def _run_bank(
+    folder: Folder,
+    project: str,
+    forms: dict[str, Preview],
+    plans: dict,
+    engine: Engine,
+    wishes: Wishes,
+    members: list[dict],
+    say: Callable[[str], None],
+) -> list[Finding]:
+    """Grade the bank's answers; findings in the bank's order."""
+    source = {name: found.source for name, found in forms.items()}
+    common = _common(folder, project, forms, wishes)
+
+    def jobs() -> Iterator[tuple[int, dict]]:
+        for number, member in enumerate(members):
+            notebooks = lintbank.patched(source, member)
+            yield number, {"number": number, "notebooks": notebooks, "plan": _planned(plans, notebooks), **common}
+
+    found: dict[int, list[Finding]] = {}
+    with Progress(len(members), "bank", say) as progress:
+        for number, outcome in engine.outcomes(jobs()):
+            found[number] = list(lintbank.compared(members[number], outcome, _verdicts))
+            progress.step(None)
+    return [finding for number in sorted(found) for finding in found[number]]
+
+
+def _common(folder: Folder, project: str, forms: dict[str, Preview], wishes: Wishes) -> dict:
+    """What all jobs of a project have in common."""
     described = folder.project(project)
-    common = {
+    return {
         "files": _files(folder, project),
         "limits": limits(folder, project, wishes).as_dict(),
         "start": wishes.start if _is_python(forms) else "cold",
@@ -126,17 +166,25 @@ def _jobs(folder: Folder, project: str, forms: dict[str, Preview], plans: dict, 
         "seed": SEED,
         "withheld": list(getattr(described, "withheld", None) or ()),
     }
+
+
+def _planned(plans: dict, notebooks: dict) -> dict:
+    """The plans as these notebooks need them."""
+    planned = {}
+    for name, notebook in notebooks.items():
+        needed = replayed(plans[name], notebook)
+        planned[name] = {
+            key: value if key[0] == "_" else {**value, "replay": key in needed} for key, value in plans[name].items()
+        }
+    return planned
+
+
+def _jobs(folder: Folder, project: str, forms: dict[str, Preview], plans: dict, wishes: Wishes) -> Iterator[tuple]:
+    common = _common(folder, project, forms, wishes)
     number = 0
     for who, form in ((SOLUTION, "source"), (UNANSWERED, "master")):
         notebooks = {name: copy.deepcopy(getattr(found, form)) for name, found in forms.items()}
-        planned = {}
-        for name, notebook in notebooks.items():
-            needed = replayed(plans[name], notebook)
-            planned[name] = {
-                key: value if key[0] == "_" else {**value, "replay": key in needed}
-                for key, value in plans[name].items()
-            }
-        for where, plan in ((EXAMINER, planned), (VALIDATE, None)):
+        for where, plan in ((EXAMINER, _planned(plans, notebooks)), (VALIDATE, None)):
             yield (who, where), {"number": number, "notebooks": notebooks, "plan": plan, **common}
             number += 1
 

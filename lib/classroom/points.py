@@ -1,8 +1,18 @@
-"""The points of a notebook that was run: nbgrader's own rule, cell by cell."""
+"""The points of a notebook that was run: nbgrader's own rule, cell by cell.
+
+With one exception, where a test ran in the examiner. nbgrader takes the last value of a test cell for its points, and
+for full points where it is nan, negative, or prints as no number. What it prints as may hang on the type that the
+student's function returns: an array for a number, or nan, would then earn everything.
+"""
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
+
+# How numbers of numpy and torch print: np.float64(1.5), array([0.]), tensor(2.)
+_WRAPPED = re.compile(r"(?:np\.\w+|array|tensor)\(")
+_ONE = re.compile(r"(?:np\.\w+|array|tensor)\(\[*\s*([-+.\w]+?)\s*\]*(?:, \w+=[^()]*)?\)")
 
 
 def points(
@@ -15,7 +25,7 @@ def points(
 
     Args:
         cells: of an executed notebook, as `plain` gives it.
-        ran: for each code cell its `id`, `grade_id` and `status`.
+        ran: for each code cell its `id`, `grade_id` and `status`, and of tests `by`.
         ignore_stderr: nbgrader's IgnorePattern: stderr that matches is no failure.
 
     Returns:
@@ -26,6 +36,7 @@ def points(
     from nbgrader.utils import determine_grade
 
     status = {cell["grade_id"]: cell["status"] for cell in ran if cell.get("grade_id")}
+    examined = {cell["grade_id"] for cell in ran if cell.get("by") == "examiner"}
     earned: dict[str, dict[str, float | None]] = {}
     remarks = []
     for raw in cells:
@@ -41,7 +52,8 @@ def points(
             earned[name] = {"auto": 0.0, "max": most}
             continue
         try:
-            auto, _ = determine_grade(from_dict(_without_ignored(raw, ignore_stderr)))
+            found = _without_ignored(raw, ignore_stderr)
+            auto, _ = determine_grade(from_dict(_read(found) if name in examined else found))
         except (ValueError, KeyError):  # its last value is no share of the points: more than there are, or no text
             auto = None
             remarks.append(
@@ -84,6 +96,25 @@ def code_hash(cells: Sequence[dict]) -> str:
                 continue
             hasher.update(f"{len(text)}:{text}".encode())
     return hasher.hexdigest()
+
+
+def _read(cell: dict) -> dict:
+    """A test cell whose last value, where numpy or torch has printed it, is the number; ValueError if it is none."""
+    outputs = []
+    for output in cell["outputs"]:
+        text = output.get("data", {}).get("text/plain", "") if output["output_type"] == "execute_result" else ""
+        if _WRAPPED.match(text):
+            one = _ONE.fullmatch(text)
+            text = one[1] if one else ""
+            output = {**output, "data": {**output["data"], "text/plain": str(float(text))}}
+        try:
+            value = float(text)
+        except ValueError:  # a text, a figure: full credit, as nbgrader has it
+            value = 0.0
+        if not value >= 0 or math.isinf(value):
+            raise ValueError(f"{text} is no number of points")
+        outputs.append(output)
+    return {**cell, "outputs": outputs}
 
 
 def _without_ignored(cell: dict, pattern: str) -> dict:

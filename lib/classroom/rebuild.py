@@ -228,6 +228,16 @@ class _Builder:
         return ", ".join(names[:_MOST_NAMED]) + more
 
 
+def with_ids(notebook: NotebookNode) -> NotebookNode:
+    """The same notebook in format 4.5: cells of an older one get ids, the same each time."""
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for number, cell in enumerate(notebook.cells, 1):
+        if not cell.get("id"):
+            name = _meta(cell).get("grade_id")
+            cell["id"] = name if name and _ID.fullmatch(name) else f"cell-{number}"
+    return notebook
+
+
 def _meta(cell: NotebookNode) -> dict:
     return cell.metadata.get("nbgrader", {})
 
@@ -255,11 +265,8 @@ def _complete(notebook: NotebookNode, source: dict, points: dict, where: str, ag
     different = sorted(source.keys() ^ {name for name, cell in named.items() if _part_like(cell)})
     if different:
         raise ClassroomError(f"{where}: release and gradebook differ in {different[0]}; first: {again}")
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
-    for number, cell in enumerate(notebook.cells, 1):
+    for cell in with_ids(notebook).cells:
         name = _meta(cell).get("grade_id")
-        if not cell.get("id"):  # of a release older than format 4.5
-            cell["id"] = name if name and _ID.fullmatch(name) else f"cell-{number}"
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         if name not in source:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from classroom.autograde import Wishes, autograde
 from classroom.engine import Engine
+from classroom.errors import ClassroomError
 from classroom.folder import Folder
 from classroom.report import grades
 from classroom.results import writing
@@ -36,8 +37,10 @@ def regrade(
         What `autograde` says of it, with `before` and `after`: total and parts.
 
     Raises:
-        ClassroomError: if there is no such submission, or it cannot be run.
+        ClassroomError: if no reason is given, there is no such submission, or it cannot be run.
     """
+    if not reason.strip():
+        raise ClassroomError("--reason is empty: expected some words, which are logged with the grade")
     before = _grade(folder, project, student)
     report = autograde(folder, project, say, engine=engine, students=[student], wishes=wishes)
     record = {**report["submissions"][student], "before": before, "after": _grade(folder, project, student)}

@@ -1,12 +1,10 @@
-"""What comes after grading: `classroom feedback` and the grades that commands show, read from nbgrader's gradebook."""
+"""The grades that commands show, read from nbgrader's gradebook."""
 
 import json
 import textwrap
-from collections.abc import Callable
-from pathlib import Path
 
 from classroom.folder import Folder
-from classroom.results import GRADED, REFUSED, STUDENT_ERROR, digest, read_record, read_result, write_record
+from classroom.results import REFUSED, read_result
 from classroom.standing import Since
 
 MOST_NAMED_PARTS = 6
@@ -61,67 +59,6 @@ def _order(folder: Folder, project: str) -> dict[tuple[str, str], int]:
         except (ValueError, KeyError, TypeError, AttributeError):  # somebody's edit; grading says what is wrong with it
             continue
     return {name: place for place, name in enumerate(named)}
-
-
-def feedback(folder: Folder, project: str, say: Callable[[str], None], *, release: bool = False) -> dict:
-    """Make nbgrader's feedback pages where the grading, a comment or a manual score has changed since the last time.
-
-    Args:
-        release: also hand the pages out through nbgrader's exchange.
-
-    Returns:
-        Lists of students: `made`, `unchanged`, `without` and `failed`; `told`: who has a page that says what was not
-        taken and why; with `release`, who was `released` to, and who `elsewhere` handed in.
-
-    Raises:
-        ClassroomError: if the project was not released, or there is no exchange to hand feedback out through.
-    """
-    from nbgrader.converters import GenerateFeedback, NbGraderException
-
-    from classroom.handout import hand_out, write_reasons
-
-    folder.require_released(project)
-    in_gradebook = grades(folder, project)
-    report: dict[str, list] = {"made": [], "unchanged": [], "without": [], "failed": []}
-    for student in folder.students(project):
-        result = read_result(folder.record("result", project, student), head=True)
-        graded = folder.path("autograded", project, student)
-        if result.get("outcome") not in (GRADED, STUDENT_ERROR) or student not in in_gradebook or not graded.is_dir():
-            report["without"].append(student)
-            say(f"{student}: no feedback, {result.get('outcome', 'not graded yet')}")
-            continue
-        target = folder.path("feedback", project, student)
-        made_of = digest((p for p in graded.rglob("*") if p.is_file()), graded, repr(in_gradebook[student]))
-        record = folder.record("feedback", project, student)
-        if read_record(record).get("made_of") == made_of and _pages_are_there(folder, project, target):
-            report["unchanged"].append(student)
-            continue
-        folder.coursedir.assignment_id, folder.coursedir.student_id = project, student
-        folder.messages.clear()
-        converter = GenerateFeedback(coursedir=folder.coursedir, parent=folder.app)
-        converter.force = True
-        try:
-            converter.start()
-        except (NbGraderException, SystemExit):
-            report["failed"].append(student)
-            say(f"{student}: feedback failed: {folder.messages.cause()}")
-            continue
-        write_record(record, {"made_of": made_of})
-        report["made"].append(student)
-        say(f"{student}: {folder.shown(next(iter(sorted(target.glob('*.html')))))}")
-    say(f"{project}: feedback {', '.join(f'{len(names)} {what}' for what, names in report.items())}")
-    report["told"] = write_reasons(folder, project, set(in_gradebook))
-    if report["told"]:
-        say(f"{project}: a page with what was not taken, and why, for {', '.join(report['told'])}")
-    if release:
-        report |= hand_out(folder, project, say)
-        say(f"{project}: handed out through nbgrader's exchange to {len(report['released'])}")
-    return report
-
-
-def _pages_are_there(folder: Folder, project: str, target: Path) -> bool:
-    autograded = folder.path("autograded", project, target.parent.name)
-    return all((target / f"{path.stem}.html").is_file() for path in autograded.glob("*.ipynb"))
 
 
 def overview(folder: Folder, project: str) -> list[dict]:

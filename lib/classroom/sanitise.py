@@ -2,8 +2,8 @@
 
 What a student wrote or printed may hold markup of any kind. Afterwards nothing of it is active in nbconvert's pages:
 
-- outputs: text, pictures and tables stay; HTML goes through nh3's allow-list; SVG becomes a picture, in which nothing
-  runs; JavaScript, widgets and whatever else nbconvert does not know are left out, and the page says so;
+- outputs: text, pictures and tables stay; HTML goes through nh3's allow-list; SVG becomes a picture, in HTML too, and
+  nothing runs in it; JavaScript, widgets and whatever else nbconvert does not know are left out, and the page says so;
 - text: markdown is kept as it stands if nbconvert renders it without raw HTML and without addresses other than web and
   mail. That is found out by rendering it twice, once with all of that escaped: equal pages mean that nothing of it is
   there, and so `$a<b$` or `a < b` are never touched. Where they differ, what is to blame is escaped in the source;
@@ -21,6 +21,7 @@ from html import escape
 import nh3
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
+from classroom.drawings import is_drawing, with_pictures
 from classroom.heavy import few_colours, is_quick, quick_code, shallow_html
 from classroom.images import is_too_large
 
@@ -46,7 +47,7 @@ _TAGS = {
     *("a", "abbr", "b", "blockquote", "br", "caption", "code", "col", "colgroup", "dd", "del", "div", "dl", "dt", "em"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s"),
     *("samp", "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt"),
-    *("u", "ul", "var"),
+    *("u", "ul", "var", "figcaption", "figure"),
 }
 _ATTRIBUTES = {
     "a": {"href", "title"},
@@ -75,7 +76,7 @@ def clean_notebook(notebook: dict, trusted: Set[str] = frozenset()) -> dict:
 def clean_html(html: str) -> str:
     """HTML by the allow-list: tables, lists, simple text, links to the web, and pictures that are there in full."""
     return nh3.clean(
-        shallow_html(html, _TAGS),
+        shallow_html(with_pictures(html), _TAGS),
         tags=_TAGS,
         attributes=_ATTRIBUTES,
         attribute_filter=_attribute,
@@ -186,7 +187,7 @@ def _attachments(found: object) -> dict[str, dict[str, str]]:
 
 def _attribute(tag: str, name: str, value: str) -> str | None:
     if name == "src":
-        return value if _PICTURE_URL.fullmatch(value) else None
+        return value if _PICTURE_URL.fullmatch(value) or is_drawing(value) else None
     if name == "href":
         return value if _WEB.match(value) else None
     if name in ("width", "height", "border", "colspan", "rowspan", "span", "start"):

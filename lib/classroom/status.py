@@ -10,10 +10,11 @@ from classroom.errors import ClassroomError, near_miss
 from classroom.folder import Folder
 from classroom.report import overview, table
 from classroom.results import FAILED, read_record, read_result
-from classroom.terminal import counted
+from classroom.terminal import counted, one_line
 
 NOT_YET = "not graded yet"
 NOT_TAKEN = "not taken"  # nothing of what was handed in
+_MOST_CHECKS, _LONGEST = 8, 120  # failed checks of a test cell, characters of what one says
 
 
 def status(folder: Folder, project: str, say: Callable[[str], None]) -> dict:
@@ -32,7 +33,7 @@ def status(folder: Folder, project: str, say: Callable[[str], None]) -> dict:
     date = f"due {_local(folder, due)}" if due else "no due date"
     say(f"{project}: {date}, {'released' if released else 'not released yet'}")
     source_changed = released and _source_changed(folder, project)
-    for line in table(rows):
+    for line in table(rows) if rows else []:
         say(line)
     refused = refusals(folder, project)
     for record in refused:
@@ -44,6 +45,10 @@ def status(folder: Folder, project: str, say: Callable[[str], None]) -> dict:
     said += [f"{by_hand} with a written part that waits for you"] if by_hand else []
     if rows:
         say(f"{counted(len(rows), 'submission')}: {', '.join(said)}")
+    elif released:
+        say(f"nobody has handed in yet; when they have: {folder.command('collect', project)}")
+    else:
+        say(f"next: {folder.command('release', project)}")
     if source_changed:
         what = "amend" if any(row["points"] is not None for row in rows) else "release"
         say(f"the source is not what was released; to use it: {folder.command(what, project)}")
@@ -166,11 +171,25 @@ def _cells(cells: list[dict], points: dict, parts: dict) -> list[str]:
                 lines.append(f"  {name:<28} {'written':<8} {'':>9}{_points(name, points, parts)}")
 
     for number, cell in enumerate(cells, 1):
-        name = cell.get("grade_id") or f"own cell {number}"
+        own = "own " if str(cell.get("id", "")).startswith("own-") else ""  # as rebuild calls the student's
+        name = cell.get("grade_id") or f"{own}cell {number}"
         written(name)
         lines.append(f"  {name:<28} {cell['status']:<8} {cell.get('seconds', 0):>7.2f} s{_points(name, points, parts)}")
+        lines += _failed(cell.get("checks") or [])
     written(None)
     return lines
+
+
+def _failed(checks: list[dict]) -> list[str]:
+    """A line for each check that failed: for the instructor, so with the error of hidden ones too."""
+    failed = [check for check in checks if not check["passed"]]
+    lines = []
+    for check in failed[:_MOST_CHECKS]:
+        kind = "hidden check" if check.get("hidden") else "check"
+        why = check.get("error") or check.get("hint") or ""
+        lines.append(f"      failed: {kind} {one_line(check['name'])[:60]}: {one_line(why)[:_LONGEST]}".rstrip(": "))
+    more = len(failed) - _MOST_CHECKS
+    return lines + ([f"      and {counted(more, 'check')} more"] if more > 0 else [])
 
 
 def _points(name: str, points: dict, parts: dict) -> str:

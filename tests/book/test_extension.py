@@ -74,6 +74,20 @@ def test_output_of_shows_the_cell_on_another_page(built):
     assert "The figure is above one." in (built / "_build" / "html" / "index.html").read_text()
 
 
+def test_rules_of_course_yml_are_shown(built):
+    page = (built / "_build" / "html" / "index.html").read_text()
+    rows = re.search(r"<table[^>]*dp-rules.*?</table>", page, re.DOTALL)[0]
+    cells = [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<td>.*?</td>", rows, re.DOTALL)]
+    assert dict(zip(cells[::2], cells[1::2], strict=True)) == {
+        "Due": "tiny: 2026-03-06 23:59 (Europe/Paris)",
+        "Late": "Up to 15 minutes after the due date is on time. For each day begun, 10% of the points that you earned "
+        "are lost; after 3 days nothing is earned.",
+        "Attempts": "At most 2.",
+        "Assistants": "You may ask an assistant.",
+        "What is kept": "A year.",
+    }
+
+
 def links(page: str) -> list[str]:
     return [unescape(address) for address in re.findall(r'href="([^"]+)"', page)]
 

@@ -33,6 +33,12 @@ COURSE = {
     "repository_url": "https://github.com/someone/course",
     "hub_url": "https://hub.example",
     "book_url": "https://book.example/",
+    "timezone": "Europe/Paris",
+    "projects": {"tiny": {"due": "2026-03-06 23:59", "weight": 5}, "open": {"due": None, "weight": 0}},
+    "late": {"grace_minutes": 15, "percent_per_day": 10, "days": 3},
+    "attempts": {"max": 2},
+    "ai_policy": "You may *ask* an assistant.\n",
+    "retention": {"days": 365, "note": "A year."},
 }
 
 
@@ -78,7 +84,9 @@ def tiny_book(root: Path) -> Path:
         (root / "book" / script.name).symlink_to(script)
     for page in ("ledger", "coverage", "status", "references"):
         shutil.copy(ROOT / "book" / f"{page}.md", root / "book")
-    (root / "index.md").write_text(f"# Tiny\n\n```{{output-of}} {PAGE} tiny\n```\n\n```{{downloads}}\n```\n")
+    (root / "index.md").write_text(
+        f"# Tiny\n\n```{{output-of}} {PAGE} tiny\n```\n\n```{{course-rules}}\n```\n\n```{{downloads}}\n```\n"
+    )
     (root / "glossary.md").write_text("# Glossary\n\n```{glossary}\nseed\n  A number.\n\nverdict\n  A word.\n```\n")
     (root / "references.bib").write_text("@misc{known2020, author={One, A.}, title={Known}, year={2020}}\n")
     pages = [

@@ -239,6 +239,7 @@ def test_regrade_is_logged(tiny):
     tiny.run("regrade", "a", "tiny", "--reason", "again")
     assert len((tiny.root / "course/log.jsonl").read_text().splitlines()) == 2
     assert tiny.run("regrade", "b", "tiny", "--reason", "x").returncode == 2
+    assert "--reason is empty" in tiny.run("regrade", "a", "tiny", "--reason", " ").stderr
 
 
 def worker(kind: str):

@@ -14,7 +14,7 @@ from classroom.errors import ClassroomError
 COMMANDS = ["release", "collect", "autograde", "regrade", "feedback", "status", "report", "show"]
 COMMANDS += ["export"]
 COMMANDS += ["similarity", "amend", "forget"]
-COMMANDS += ["new", "lint", "doctor", "simulate", "demo"]
+COMMANDS += ["new", "lint", "audit", "doctor", "simulate", "demo"]
 ENGINE = ["autograde", "regrade", "amend", "lint", "demo"]
 
 

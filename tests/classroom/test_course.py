@@ -311,7 +311,7 @@ def test_the_points_of_the_parts_add_up(tmp_path):
     assert [part.by_hand for part in read_project(path).parts] == [False, True]
     path.write_text(PROJECT.replace("points: 6", "points: 10"))
     with pytest.raises(
-        ClassroomError, match=r"project.yml, line 3: points: expected the sum of the parts' points, 6, got 10"
+        ClassroomError, match=r"/project.yml, line 3: points: expected the sum of the parts' points, 6, got 10"
     ):
         read_project(path)
 

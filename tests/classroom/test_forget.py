@@ -17,9 +17,9 @@ from nbgrader.utils import notebook_hash
 from classroom import forget as module
 from classroom.errors import ClassroomError
 from classroom.export import Choice, export
+from classroom.feedback import feedback
 from classroom.folder import Folder
 from classroom.forget import everybody, forget, forget_expired
-from classroom.report import feedback
 from classroom.results import write_record, write_result
 from classroom.writer import Writer
 

@@ -64,6 +64,50 @@ def test_what_it_makes_can_be_released_linted_and_graded(course):
     assert not any(points["untouched"].values())
 
 
+def test_its_bank_is_graded(course):
+    assert course.run("new", "heat").returncode == 0
+    report = course.report("lint", "heat", "--bank")
+    assert (report["findings"], report["bank"]) == ([], 5)
+    bank = course.root / "banks" / "heat.yml"
+    good = bank.read_text()
+    bank.write_text(good.replace("smooth-tests: 30", "smooth-tests: [0, 20]").replace("[drawn]", "[drawn, in-a-row]"))
+    done = course.run("lint", "heat", "--bank")
+    assert done.returncode == 1
+    assert "smooth-tests: mistake zeros-at-the-ends gets 30 points, expected 0 to 20" in done.stdout
+    assert "alarm-tests: mistake at-the-limit fails drawn, expected drawn, in-a-row" in done.stdout
+    assert done.stdout.count("[bank]") == 2
+    for mistake, message in (
+        ("smoth-tests: 30", "heat.yml, line 25: no test cell 'smoth-tests'; did you mean smooth-tests"),
+        ("setup: 30", "no test cell 'setup'"),
+        ("smooth-tests: many", "expected a number of points, or [lowest, highest], got 'many'"),
+    ):
+        bank.write_text(good.replace("smooth-tests: 30", mistake))
+        done = course.run("lint", "heat", "--bank")
+        assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+    bank.unlink()
+    assert "no bank of answers: expected banks/heat.yml" in course.run("lint", "heat", "--bank").stderr
+
+
+def test_the_rule_for_assistants_is_read_before_the_first_answer(course):
+    with open(course.root / "course.yml", "a") as file:
+        file.write("ai_policy: >\n  You may ask an assistant\n  to explain.\n")
+    assert course.run("new", "heat").returncode == 0
+    first = nbformat.read(course.root / "solutions" / "heat" / "heat.ipynb", as_version=4).cells[0]
+    assert first.source.endswith("\n\n**Assistants.** You may ask an assistant to explain.")
+
+
+def test_what_nbgrader_would_hand_out_is_said(course):
+    config = course.root / "nbgrader_config.py"
+    text = config.read_text()
+    config.write_text(text.replace('"project.yml", ', ""))
+    said = course.run("new", "heat").stdout
+    (line,) = [line.strip() for line in said.splitlines() if "c.CourseDirectory.ignore = " in line]
+    config.write_text(f"{config.read_text()}\n{line}\n")
+    done = course.run("new", "wave")
+    assert "students need no project.yml" not in done.stdout
+    assert done.returncode == 0
+
+
 def test_nothing_is_overwritten(course):
     assert course.run("new", "heat").returncode == 0
     notebook = course.root / "solutions" / "heat" / "heat.ipynb"

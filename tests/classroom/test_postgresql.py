@@ -25,11 +25,12 @@ from nbgrader.apps.api import NbGraderAPI
 from classroom.amend import amend
 from classroom.errors import ClassroomError
 from classroom.export import export
+from classroom.feedback import feedback
 from classroom.folder import Folder
 from classroom.forget import forget
 from classroom.gradebook import normal_url, shown_url
 from classroom.release import release
-from classroom.report import feedback, grades
+from classroom.report import grades
 from classroom.results import write_result
 from classroom.writer import Writer
 

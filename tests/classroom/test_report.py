@@ -6,9 +6,10 @@ import pytest
 from nbgrader.utils import notebook_hash
 
 from classroom.errors import ClassroomError
+from classroom.feedback import feedback
 from classroom.folder import Folder
 from classroom.handout import REASONS
-from classroom.report import MOST_NAMED_PARTS, feedback, table
+from classroom.report import MOST_NAMED_PARTS, table
 from classroom.results import without_run, write_result
 from classroom.writer import Writer
 

@@ -63,6 +63,30 @@ def test_points_of_a_test_cell(outputs, status, points):
     assert (points is None) == ("grade it by hand" in record["note"])
 
 
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [
+        ("1.5", 1.5),
+        ("'fine'", 3.0),
+        ("np.float64(1.5)", 1.5),
+        ("array([[0.]], dtype=float32)", 0.0),
+        ("tensor(2., grad_fn=<MulBackward0>)", 2.0),
+        ("array([3., 3.])", None),
+        ("tensor([])", None),
+        ("nan", None),
+        ("np.float64(nan)", None),
+        ("-1", None),
+        ("inf", None),
+    ],
+)
+def test_a_last_value_may_hang_on_what_the_student_returned(text, points):
+    made = outcome_of(cell_of("t", outputs=[value_of(text)]))
+    made["cells"]["a.ipynb"][0]["by"] = "examiner"
+    record = compose(made, {}, **ABOUT)
+    assert record["points"] == {"a.ipynb": {"t": {"auto": points, "max": 3.0}}}
+    assert (points is None) == ("grade it by hand" in record["note"])
+
+
 def test_points_of_other_cells():
     cells = [
         cell_of("answered", solution=True, locked=False, cell_type="markdown", checksum="of the release"),

@@ -190,7 +190,7 @@ def test_a_project_that_cannot_be_simulated_is_named(tiny):
     path = tiny.root / "assignments/tiny/tiny.ipynb"
     text = path.read_text()
     path.write_text(text.replace('"language": "python"', '"language": "R"'))
-    with pytest.raises(ClassroomError, match=r"tiny: the class is simulated in Python, tiny\.ipynb is in R"):
+    with pytest.raises(ClassroomError, match=r"tiny: submissions are made in Python, tiny\.ipynb is in R"):
         simulate(folder, "tiny", 5, print)
     path.write_text(text.replace('"solution": true', '"solution": false'))
     with pytest.raises(ClassroomError, match="tiny: there is no code cell to answer"):

@@ -108,6 +108,29 @@ def test_written_parts_stand_between_the_cells_that_ran():
     assert any(line.endswith("waits for you (at most 2)") for line in lines)
 
 
+def test_a_supplied_cell_without_a_name_is_not_the_students_own():
+    cells = [{"id": name, "grade_id": None, "status": "ok", "seconds": 0.1} for name in ("3f8e2c1a", "own-1")]
+    assert [line.split("  ")[1] for line in _cells(cells, {}, {})] == ["cell 1", "own cell 2"]
+
+
+def test_checks_that_failed_stand_under_their_cell():
+    def check(name: str, passed: bool, **more) -> dict:
+        return {"name": name, "points": 1, "passed": passed, "hint": "try\nagain", "error": "", "hidden": False} | more
+
+    found = [check("two", True), check("half", False), check("odd", False, error="got 3", hidden=True)]
+    found += [check(f"more-{number}", False) for number in range(8)]
+    lines = _cells([{"grade_id": "t", "status": "ok", "seconds": 0.1, "checks": found}], {}, {})
+    assert lines[1:3] == [r"      failed: check half: try\nagain", "      failed: hidden check odd: got 3"]
+    assert lines[-1] == "      and 2 checks more"
+    assert len(lines) == 10
+
+
+def test_before_anybody_hands_in(tiny):
+    said: list[str] = []
+    status(Folder(tiny.root), "tiny", said.append)
+    assert said[1:] == ["nobody has handed in yet; when they have: classroom collect tiny"]
+
+
 def test_who_handed_in_only_what_was_refused_is_shown_with_the_reason(graded):
     refuse(graded, "emil", file="tiny.ipynb", reason="no notebook: expected a text that begins with {")
     refuse(graded, "header.ipynb", reason="not a student's folder", stray=True)

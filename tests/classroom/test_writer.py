@@ -27,9 +27,10 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
 
 from classroom.errors import ClassroomError
+from classroom.feedback import feedback
 from classroom.folder import Folder
 from classroom.release import release
-from classroom.report import feedback, grades
+from classroom.report import grades
 from classroom.results import without_run, write_result
 from classroom.writer import Writer
 

@@ -39,7 +39,7 @@ def export(
         (`waiting`, `excused`, `locked`, `empty`), and who has `too_many` points. With `source` also `matched`: by
         student, the column that told; `unknown`: rows of people whom the gradebook does not know; `refused`: rows
         whose columns contradict each other, with what they say; `missing`: whose grade found no row; `odd_lines`:
-        numbers of lines with too many cells.
+        numbers of lines with too many cells; `without_column`: projects that Canvas's file has no column for.
 
     Raises:
         ClassroomError: options or tables do not fit together, or the file cannot be written.
@@ -136,6 +136,8 @@ def _tell(report: dict, to: str, choice: Choice, say: Callable[[str], None]) -> 
         for field, words in left.items():
             if one.get(field):
                 say(f"{project}: {words}: {_named(one[field])}")
+    for project in report.get("without_column", []):
+        say(f"{project}: left out, no column has its name or title; to fill one in: --column '{project}=TITLE'")
     if report["waiting"]:
         left = "left as they were" if "matched" in report else "left out"
         how = "written without these points" if to == "csv" or choice.incomplete else f"{left} (--incomplete)"

@@ -76,7 +76,9 @@ def canvas(
                 row[place] = number(ours.ready[one.student] * times, mark)
                 report[project]["filled"] += 1
         out.append([row[place] for place in places])
-    return sheet.text(out), len(students), {"projects": report, **_who(sheet, students, found, given)}
+    without = [project for project in projects if project not in columns]
+    said = {"projects": report, "without_column": without, **_who(sheet, students, found, given)}
+    return sheet.text(out), len(students), said
 
 
 def _columns(

@@ -44,9 +44,10 @@ def similarity(
         threshold: how much of the smaller one two works have to share, from 0 to 1.
 
     Returns:
-        `file`, `compared` (how many), `usual` (passages that most wrote), `threshold`; `pairs`: each with `first`,
-        `second`, `kind` of the second and `share`; `short`: who wrote too little to compare, `nothing`: who wrote
-        nothing, `skipped`: by student, what could not be read. People are called as on the page.
+        `file`, `compared` (how many), `usual` (passages that most wrote), `alike`: of whom too little is left to
+        compare without them, `threshold`; `pairs`: each with `first`, `second`, `kind` of the second and `share`;
+        `short`: who wrote too little to compare, `nothing`: who wrote nothing, `skipped`: by student, what could not
+        be read. People are called as on the page.
 
     Raises:
         ClassroomError: no such project or folder.
@@ -65,14 +66,18 @@ def similarity(
     others = [fingerprint(work, given) for work in _others(folder, project, past, release, label, report["skipped"])]
     usual = common(ours)
     ours, others = [less(one, usual) for one in ours], [less(one, usual) for one in others]
+    report["alike"] = [label(one.work) for one in ours if not one.enough]
+    ours = [one for one in ours if one.enough]
     pairs: list[Pair] = []
     with Progress(len(ours), "comparing", say) as progress:
         for number, one in enumerate(ours):
-            if one.enough:
-                rest = [other for other in (*ours[number + 1 :], *others) if other.enough]
-                pairs += compare(one, rest, threshold)
+            rest = [other for other in (*ours[number + 1 :], *others) if other.enough]
+            pairs += compare(one, rest, threshold)
             progress.step(None)
     pairs.sort(key=lambda pair: (-pair.share, label(pair.first.work), label(pair.second.work)))
+    for people in ("short", "alike", "nothing"):
+        report[people].sort()  # by what they are called here: the order of names would tell who is who
+    report["skipped"] = dict(sorted(report["skipped"].items()))
     report |= {"compared": len(ours), "usual": len(usual), "threshold": threshold}
     report["pairs"] = [
         {
@@ -121,6 +126,11 @@ def _others(
     return works
 
 
+def _named(people: list[str]) -> str:
+    more = f" and {len(people) - _MOST_NAMED} more" if len(people) > _MOST_NAMED else ""
+    return ", ".join(people[:_MOST_NAMED]) + more
+
+
 def _labels(folder: Folder, names: bool) -> Callable[[Work], str]:
     called = (lambda student: student) if names else Pseudonyms(folder).of
 
@@ -145,8 +155,12 @@ def _tell(folder: Folder, target: Path, report: dict, names: bool, say: Callable
     for who, why in report["skipped"].items():
         say(f"{who}: left out, {why}")
     if report["short"]:
-        more = "" if len(report["short"]) <= _MOST_NAMED else " …"
-        say(f"too short to compare: {', '.join(report['short'][:_MOST_NAMED])}{more}")
+        say(f"too short to compare: {_named(report['short'])}")
+    if report["alike"]:
+        say(
+            f"not compared, since nearly all of their code is what more than half of the class wrote: "
+            f"{_named(report['alike'])}; open two of them and see whether the task leaves no other way"
+        )
     pairs, works = counted(len(report["pairs"]), "pair"), counted(report["compared"], "submission")
     say(f"{works} compared, {pairs} with {report['threshold']:.0%} or more in common: evidence to look at, no verdict")
     say(f"{folder.shown(target)}: {'with names' if names else 'without names'}; it opens in any browser")

@@ -14,9 +14,10 @@ from nbformat import NotebookNode
 
 from classroom.errors import RefusedError
 from classroom.folder import Folder
+from classroom.intake.files import read_regular
 from classroom.intake.names import is_notebook
 from classroom.notebooks import read_notebook
-from classroom.rebuild import rebuild
+from classroom.rebuild import rebuild, with_ids
 
 CLASS, PAST, SOLUTION, BOOK = "class", "past", "solution", "book"
 _BEFORE = ("### BEGIN SOLUTION", "### END SOLUTION")
@@ -35,7 +36,7 @@ class Work:
 def released(folder: Folder, project: str) -> dict[str, NotebookNode]:
     """The release's notebooks by file name."""
     paths = sorted(folder.path("release", project).glob("*.ipynb"))
-    return {path.name: nbformat.read(path, as_version=4) for path in paths}
+    return {path.name: with_ids(nbformat.read(path, as_version=4)) for path in paths}
 
 
 def submissions(
@@ -90,7 +91,7 @@ def _read(place: Path, name: str, *, alone: bool) -> NotebookNode:
         path = others[0]
     if path.is_symlink() or not path.is_file():
         raise RefusedError(f"no {name}")
-    return read_notebook(path.read_bytes(), name)[0]  # its own name may be a person's
+    return read_notebook(read_regular(path), name)[0]  # its own name may be a person's
 
 
 def _wrote(release: NotebookNode, submitted: NotebookNode) -> list[str]:

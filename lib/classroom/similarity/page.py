@@ -6,7 +6,7 @@ from html import escape
 from classroom.similarity.answers import BOOK, CLASS, PAST, SOLUTION, Work
 from classroom.similarity.passages import LEAST, Pair, Prints, shared_lines
 from classroom.statistics.page import Html, page, pair, paragraph, paragraphs, table, text
-from classroom.terminal import one_line
+from classroom.terminal import counted, one_line
 
 _MOST_PAIRS = 100  # side by side: a page has to open
 _MOST_ROWS = 1000
@@ -17,7 +17,7 @@ _KINDS = {CLASS: "this class", PAST: "another term", SOLUTION: "the official ans
 REASONS = (
     "The task leaves little room: a formula has one usual way to be written.",
     "Both took it from a source that is allowed: the book, a lecture, the documentation of a library.",
-    "The rules allow to work together, or to use an assistant, and both did.",
+    "The rules allow working together, or using an assistant, and both did.",
     "One of them repeats the course, and hands in their own work again.",
     "One took the other's file without the other's knowledge.",
 )
@@ -38,10 +38,11 @@ def make_page(project: str, pairs: list[Pair], report: dict, label: Callable[[Wo
         paragraph("Reasons that are nobody's fault:"),
         paragraphs(REASONS),
         paragraph(
-            f"{report['compared']} submissions were compared, with each other and with everything else that the table "
-            f"names. Names of variables, comments, blanks and the order of functions make no difference. Only code is "
-            f"compared, of the answers and of cells that students added; less than {LEAST} signs of it is too little. "
-            "Code stands here as it was written: a name in a comment stays.",
+            f"{counted(report['compared'], 'submission')} compared: with each other, the official answers, the book "
+            "and the other terms that were named. Names of variables, comments, blanks and the order of functions "
+            "make no difference. Only code is compared, of the answers and of cells that students added; less than "
+            f"{LEAST} characters of it, with a name as one character, is too little. Code stands here as it was "
+            "written: a name in a comment stays.",
             "soft",
         ),
     ]
@@ -103,6 +104,15 @@ def _left_out(report: dict) -> list[Html]:
     if report["nothing"]:
         said.append(f"No code of their own: {', '.join(report['nothing'])}.")
     said += [f"{who} could not be read: {why}" for who, why in report["skipped"].items()]
+    if report["alike"]:
+        said.append(
+            f"Nearly all of the code is what more than half of the class wrote, so nothing is said of them either: "
+            f"{', '.join(report['alike'])}. Where the task leaves one usual way, that is as it should be. Where it "
+            "leaves many, open two of them: a solution may have gone round."
+        )
     if report["usual"]:
-        said.append(f"{report['usual']} passages that more than half of the class wrote were left out.")
+        said.append(
+            f"Passages that more than half of the class wrote count for nobody; there were {report['usual']}, a "
+            "passage being some two lines."
+        )
     return [paragraphs(said or ["Everything that was handed in was compared."])]

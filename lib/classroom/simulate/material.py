@@ -98,7 +98,7 @@ def read_material(folder: Folder, project: str) -> Material:
         notebook = nbformat.read(path, as_version=4)
         language = notebook.metadata.get("kernelspec", {}).get("language", "python")
         if language != "python":
-            raise ClassroomError(f"{project}: the class is simulated in Python, {path.name} is in {language}")
+            raise ClassroomError(f"{project}: submissions are made in Python, {path.name} is in {language}")
         released[path.name] = notebook
         written = {grade_id(cell): cell for cell in nbformat.read(source / path.name, as_version=4).cells}
         for cell in notebook.cells:
@@ -109,7 +109,7 @@ def read_material(folder: Folder, project: str) -> Material:
                     text = WRITTEN
                 solutions[path.name, grade_id(cell)] = text
     if not any(is_answer(cell) and cell.cell_type == "code" for n in released.values() for cell in n.cells):
-        raise ClassroomError(f"{project}: there is no code cell to answer, so there is nothing to simulate")
+        raise ClassroomError(f"{project}: there is no code cell to answer, so there is nothing to hand in")
     others = {
         str(path.relative_to(place)): path.read_bytes()
         for path in sorted(place.rglob("*"))

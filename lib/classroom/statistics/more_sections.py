@@ -33,7 +33,12 @@ def running(data: Data, name: Name) -> list[Html]:
         f"{high:.2g} s; the longest {top:.3g} s. Counts in steps of {step:.2g} s: {', '.join(map(str, counts))}."
     )
     picture = plots.histogram(
-        counts.tolist(), 0, end, alt=alt, axis="seconds", marks=[plots.Mark(middle, f"median {middle:.2g} s")]
+        counts.tolist(),
+        0,
+        end,
+        alt=alt,
+        axis="number of submissions by seconds",
+        marks=[plots.Mark(middle, f"median {middle:.2g} s")],
     )
     columns = [seconds, np.array(runs.cpu_seconds), np.array(runs.memory_mb)]
     spread = [quantiles(column, AT) for column in columns]
@@ -109,9 +114,11 @@ def arrivals(data: Data) -> list[Html]:
         else:
             said = "Nobody was late."
         found.append(paragraph(said))
-    if data.attempts:
+    if set(data.attempts) == {1}:
+        found.append(paragraph("Everybody handed in once."))
+    elif data.attempts:
         rows = [[number, count] for number, count in sorted(data.attempts.items())]
-        found.append(table("Attempts that are kept of a student", ["attempts", "students"], rows, [1]))
+        found.append(table("How often students handed in", ["attempts", "students"], rows, [1]))
     return found
 
 
@@ -142,21 +149,24 @@ def progress(data: Data, name: Name) -> list[Html]:
         _change(shares, projects.index(data.project)) if data.project in projects else np.full(len(students), np.nan)
     )
     said = _on_change(change, data.project, len(projects))
+    said.append("Here late penalties are taken off, and what waits for a person is left out.")
     # The biggest fall first, then the lowest mark. Never by student: the order of names would tell who is who.
     shown = [name(student) for student in students]
     known = shares[:, projects.index(data.project)] if data.project in projects else np.nanmean(shares, axis=1)
     order = sorted(range(len(students)), key=lambda at: (_last(change[at]), _last(known[at]), shown[at]))
+    changed = not np.isnan(change).all()  # else a column of dashes
+    several = len(projects) > 1
     rows = [
         [
             shown[at],
-            Html(plots.spark(shares[at])),
+            *([Html(plots.spark(shares[at]))] if several else []),
             *(percent(value) for value in shares[at]),
-            "–" if math.isnan(change[at]) else f"{100 * change[at]:+.0f}",
+            *(["–" if math.isnan(change[at]) else f"{100 * change[at]:+.0f}"] if changed else []),
         ]
         for at in order
     ]
-    heads = ["student", "course", *projects, "change"]
-    listed = table("Each student's marks by project", heads, rows, range(2, len(heads)))
+    heads = ["student", *(["trend"] if several else []), *projects, *(["change"] if changed else [])]
+    listed = table("Each student's marks by project", heads, rows, range(2 if several else 1, len(heads)))
     overall = figure("Marks by project: median and middle half", picture, numbers)
     return [pair(overall, paragraphs(said)), listed]
 

@@ -15,6 +15,7 @@ from classroom.terminal import one_line
 
 _LONGEST = 2000  # characters of one text: a hint may be a student's name for something
 _CODE = re.compile(r"`([^`]+)`")
+_TAG = re.compile(r"<[^>]*>")
 
 
 class Html(str):
@@ -62,7 +63,8 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[object]], 
     lines.append("</tr></thead><tbody>")
     for row in rows:
         first, *rest = row
-        cells = [f'<th scope="row">{text(first)}</th>']
+        name = ' class="name"' if len(_TAG.sub("", str(first))) > 4 else ""
+        cells = [f'<th scope="row"{name}>{text(first)}</th>']
         for column, cell in enumerate(rest, 1):
             long = "" if column in numbers or len(str(cell)) < 40 or isinstance(cell, Html) else ' class="text"'
             cells.append(f"<td{kind(column) or long}>{prose(cell)}</td>")

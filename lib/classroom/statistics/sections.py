@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from classroom.statistics import plots, words
-from classroom.statistics.collect import OUTCOMES, Data
+from classroom.statistics.collect import OUTCOMES, STUDENT_ERROR, Data
 from classroom.statistics.numbers import alpha, comparable, histogram, part_numbers, quantiles, settled
 from classroom.statistics.page import Html, figure, pair, paragraph, paragraphs, table, text
 from classroom.statistics.words import joined, percent, signed, submissions
@@ -22,7 +22,9 @@ def beginning(data: Data) -> list[Html]:
     said = [paragraph(f"{data.project}, {data.when:%Y-%m-%d %H:%M} UTC; {who}.", "soft")]
     if not data.students:
         return [*said, paragraph("Nobody has handed in. There is nothing to say yet.")]
-    counted = [f"{data.runs.outcomes[name]} {name}" for name in OUTCOMES if data.runs.outcomes[name]]
+    called = {STUDENT_ERROR: "ended by their own code, with the points earned until then (student-error)"}
+    found = data.runs.outcomes
+    counted = [f"{found[name]} {called.get(name, name)}" for name in OUTCOMES if found[name]]
     nothing = data.students - data.runs.outcomes.total()
     counted += [f"{nothing} of whom nothing could be taken"] if nothing else []
     people = f"{data.students:,} student{'' if data.students == 1 else 's'}"
@@ -61,7 +63,8 @@ def marks(data: Data) -> list[Html]:
     if not whole:
         left = joined([f"“{part.name}”" for part, here in zip(parts, columns, strict=True) if not here])
         said.append(
-            f"Not counted, because too much of it is open: {left}. Shown is the share of the other {most:g} points."
+            f"Not counted, because too much of it is open: {left}. Shown is the share of the other {most:g} points, "
+            "before late penalties."
         )
     if not rows.all():
         left = int((~rows).sum())
@@ -81,7 +84,7 @@ def marks(data: Data) -> list[Html]:
         0,
         100,
         alt=alt,
-        axis=f"percent of {most:g} points",
+        axis=f"number of submissions by percent of {most:g} points",
         marks=[plots.Mark(quartiles[1], f"median {quartiles[1]:.0f}")],
         band=(quartiles[0], quartiles[2]),
     )

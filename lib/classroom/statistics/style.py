@@ -38,11 +38,14 @@ figcaption { font-weight: 600; margin-bottom: .4rem }
 details { margin: .5rem 0 }
 summary { cursor: pointer; color: var(--link); padding: .2rem 0 }
 .wide { overflow-x: auto; margin: .5rem 0 }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem }
+mark { background: var(--band); color: inherit; font-weight: 600 }
 table { border-collapse: collapse; font-size: .92rem; overflow-wrap: normal }
+table { min-width: min(100%, 22rem) }
 caption { text-align: left; font-weight: 600; padding: .3rem 0 }
 th, td { text-align: left; vertical-align: top; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line) }
 td.number, th.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
-tbody th { min-width: 8rem }
+tbody th.name { min-width: 7rem }
 td.text { min-width: 14rem; overflow-wrap: anywhere }
 .tag { border: 1px solid var(--mark); color: var(--mark); border-radius: 3px; padding: 0 .3rem; font-size: .85rem;
   white-space: nowrap }

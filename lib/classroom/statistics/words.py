@@ -58,8 +58,8 @@ def on_marks(shares: np.ndarray, quartiles: Sequence[float], whole: bool) -> lis
     full, zero = float((shares >= 1 - 1e-9).mean()), float((shares <= 1e-9).mean())
     if full >= CROWDED:
         said.append(
-            f"{percent(full)} have everything: between them this project cannot tell, which is right for a "
-            "checkpoint and too easy for a project that is to rank."
+            f"{percent(full)} have everything, and the points don't tell them apart. That is right for a checkpoint; "
+            "a project that is meant to rank was too easy."
         )
     if zero >= EMPTY:
         said.append(
@@ -94,7 +94,8 @@ def on_part(part: Part, numbers: PartNumbers, waiting: int, total: int) -> str:
         said.append(
             "everybody has the same points: it tells nobody apart"
             if same
-            else "nobody differs in it, or in all the rest: there is nothing to correlate"
+            else f"of the {numbers.n_correlation} that are compared nobody differs in it, or in all the rest: there is "
+            "nothing to correlate"
         )
     elif numbers.high < 0:
         said.append("who does well elsewhere does worse here: look for a mistake in its tests before anything else")

@@ -36,12 +36,12 @@ def new(folder: Folder, project: str, say: Callable[[str], None], *, title: str 
     if not title.isprintable() or '"' in title or "\\" in title:
         raise ClassroomError(f"--title {title!r}: expected plain text without quotation marks and backslashes")
     source = folder.path("source", project)
-    bank = _bank(folder, project)
+    bank = bank_path(folder, project)
     for path in (source, bank):
         if path.exists():
             raise ClassroomError(f"{folder.shown(path)} is there already; nothing was written")
     written = {
-        source / f"{project}.ipynb": _notebook(title),
+        source / f"{project}.ipynb": _notebook(title, folder.course.text["ai_policy"] if folder.course else ""),
         source / "project.yml": _text("project.yml", title=title),
         bank: _text("bank.yml", project=project),
     }
@@ -54,7 +54,7 @@ def new(folder: Folder, project: str, say: Callable[[str], None], *, title: str 
     return {"files": [str(path) for path in written]}
 
 
-def _bank(folder: Folder, project: str) -> Path:
+def bank_path(folder: Folder, project: str) -> Path:
     """Where answers for trying the tests stand: where no release and no student's tree takes them along."""
     ours = folder.root / "tests" / "assignments"
     return ours / project / "bank.yml" if ours.is_dir() else folder.root / "banks" / f"{project}.yml"
@@ -64,7 +64,8 @@ def _say_next(folder: Folder, project: str, say: Callable[[str], None]) -> None:
     if folder.course is not None and project not in folder.course.due:
         say(f"for this class, add it under projects: in course.yml:  {project}: {{due: null, weight: 0}}")
     if "project.yml" not in folder.coursedir.ignore:
-        say('students need no project.yml: add "project.yml" to c.CourseDirectory.ignore in nbgrader_config.py')
+        say("students need no project.yml (it names what is withheld); to leave it out, in nbgrader_config.py:")
+        say(f"    c.CourseDirectory.ignore = {[*folder.coursedir.ignore, 'project.yml']}")
     say(f"then:  {folder.command('lint', project)}")
     say(f"       {folder.command('release', project)}")
 
@@ -76,8 +77,11 @@ def _text(name: str, **values: str) -> str:
     return text
 
 
-def _notebook(title: str) -> str:
+def _notebook(title: str, policy: str) -> str:
     notebook = json.loads(_text("project.ipynb"))
+    if policy:  # where students read it before they begin
+        first = notebook["cells"][0]["source"]
+        first += ["\n", "\n", f"**Assistants.** {' '.join(policy.split())}"]
     for cell in notebook["cells"]:
         cell["source"] = [line.replace("{{title}}", title) for line in cell["source"]]
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"

@@ -61,11 +61,11 @@ else:
     "digits": """\
 right = [digits(n) == wanted for n, wanted in ((7, [7]), (120, [1, 2, 0]), (-34, [3, 4]), (0, [0]))]
 0.5 * sum(right)""",
-    # A number of numpy's prints as np.float64(…), which nbgrader cannot read: full points, whatever it is.
+    # A text is no number: full points, whatever it says. (A number of numpy's, too, to nbgrader; not to the examiner.)
     "table": """\
 print("the table of three:", table(3).tolist())
 assert table(3).shape == (3, 3)
-np.float64(table(4)[3, 3]) / 16""",
+'the last number: ' + str(table(4)[3, 3])""",
     "load": """\
 values = load("numbers.csv")
 assert len(values) == 3, f"expected 3 values, got {len(values)}"

@@ -79,6 +79,17 @@ def test_exceptions_keep_their_builtin_kind_and_a_short_text(verdict):
     )
 
 
+def test_a_stop_iteration_of_the_students_ends_no_loop_of_the_tests(verdict):
+    verdict(
+        "def f(x): raise StopIteration\nclass End(StopIteration, ValueError): pass\ndef g(x): raise End",
+        "for call, kind in ((f, Exception), (g, ValueError)):\n"
+        "    try:\n        assert all(a == b for a, b in zip(map(call, [1, 2]), [3, 4]))\n"
+        "    except kind as error:\n        assert not isinstance(error, StopIteration)\n"
+        "    else:\n        raise AssertionError('nothing was compared')",
+        *"fg",
+    )
+
+
 def test_claims_of_a_class_are_those_of_public_modules(verdict):
     verdict(
         MODEL + "class Liar:\n    __class__ = float\nliar = Liar()",

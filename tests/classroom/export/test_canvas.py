@@ -173,6 +173,13 @@ def test_the_column(folder, gradebook):
         filled()
 
 
+def test_a_project_without_a_column_is_named(folder, gradebook, monkeypatch):
+    monkeypatch.setattr("classroom.export._released", lambda folder: ["tiny", "other"])
+    said: list[str] = []
+    assert export(folder, said.append, to="canvas", source=gradebook)["without_column"] == ["other"]
+    assert [line for line in said if line.startswith("other: left out, ") and "--column 'other=TITLE'" in line]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

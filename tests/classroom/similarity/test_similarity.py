@@ -7,6 +7,7 @@ and a hostile submission, and another term; the page.
 import ast
 import io
 import itertools
+import json
 import random
 import re
 import tokenize
@@ -142,6 +143,31 @@ def test_a_class(folder):
     assert similarity(folder, "tiny", said.append, names=True) == report
     high = similarity(folder, "tiny", said.append, names=True, threshold=0.99)
     assert all(pair["share"] >= 0.99 for pair in high["pairs"])
+
+
+def test_a_solution_that_went_round_is_not_silence(tiny):
+    most = [f"s{number:02}" for number in range(12)]
+    for student in most:
+        tiny.hand_in(student, "tiny", ADA)
+    tiny.hand_in("cleo", "tiny", CLEO)
+    said: list[str] = []
+    report = similarity(Folder(tiny.root), "tiny", said.append, names=True)
+    assert (report["pairs"], report["compared"], report["alike"]) == ([], 1, most)
+    assert any(line.startswith("not compared, since nearly all") and "s00, s01" in line for line in said)
+    assert "a solution may have gone round" in Path(report["file"]).read_text()
+    hidden = similarity(Folder(tiny.root), "tiny", said.append)
+    assert hidden["alike"] == sorted(hidden["alike"]), "in an order that says nothing of the names"
+
+
+def test_a_release_of_an_older_format(folder):
+    """As nbgrader's own quickstart course has it: cells without ids."""
+    path = folder.path("release", "tiny") / "tiny.ipynb"
+    notebook = json.loads(path.read_text())
+    for cell in notebook["cells"]:
+        del cell["id"]
+    path.chmod(0o644)
+    path.write_text(json.dumps(notebook | {"nbformat_minor": 4}))
+    assert len(similarity(folder, "tiny", lambda text: None)["pairs"]) == 3
 
 
 def test_the_page_has_no_names_and_nothing_active(folder):

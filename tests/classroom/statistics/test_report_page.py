@@ -25,7 +25,7 @@ def test_a_class_of_any_size(new_class, count):
     assert done["students"] == count
     assert done["outcomes"] == {"graded": count}
     words, found = shown(page), Words(page)
-    assert "nan" not in words.lower().replace("nanmean", "")
+    assert not re.search(r"\bnan\b", words.lower())  # in a pseudonym the three letters may stand
     assert len(found.alt) >= 4
     assert all(re.search(r"\d", alt) for alt in found.alt), "alternative texts carry the numbers"
     assert page.count("<details>") == page.count("<figure>"), "each figure has its table"

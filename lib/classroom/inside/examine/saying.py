@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-VISIBLE, HIDDEN = "[in tests that you have:]", "[in hidden tests:]"
+VISIBLE, HIDDEN = "[in visible tests:]", "[in hidden tests:]"
 _TURN = {False: "\x1e[visible]\x1e", True: "\x1e[hidden]\x1e"}
 _STATES = {mark: state for state, mark in _TURN.items()}
 _TURNS = re.compile("(\x1e\\[(?:visible|hidden)\\]\x1e)")

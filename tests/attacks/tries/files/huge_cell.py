@@ -1,0 +1,5 @@
+# An answer of a million characters
+# %% affine
+text = "@LONG@"
+def affine(x):
+    return 0
