@@ -69,6 +69,8 @@ bench: install ## measure speed against code written by hand and against public 
 	@$(PY) benchmarks/training.py
 	@$(PY) benchmarks/data.py
 	@$(PY) benchmarks/generative.py
+	@$(PY) benchmarks/architectures_convolutional.py
+	@$(PY) benchmarks/architectures_sequences.py
 	@$(PY) benchmarks/grading.py
 	@$(PY) benchmarks/writer.py
 	@$(PY) benchmarks/examiner.py
@@ -77,6 +79,8 @@ bench: install ## measure speed against code written by hand and against public 
 bench-gpu: ## the same on a GPU: needs only python3 with torch, numpy, matplotlib and scikit-learn
 	@PYTHONPATH=lib python3 benchmarks/training.py --device cuda
 	@PYTHONPATH=lib python3 benchmarks/generative.py --device cuda
+	@PYTHONPATH=lib python3 benchmarks/architectures_convolutional.py --device cuda
+	@PYTHONPATH=lib python3 benchmarks/architectures_sequences.py --device cuda
 	@python3 benchmarks/table.py
 
 student-tree: install ## what students get, without solutions, into _build/student

@@ -27,7 +27,7 @@ def text() -> str:
         found = json.loads(path.read_text(encoding="utf-8"))
         name, _, device = path.stem.rpartition("-")
         lines = {"grading": _grading, "writer": _writer}.get(name, _others)(found)
-        parts.append("\n".join([f"## {name.capitalize()}, {device}", "", f"{found['what']}.", "", *lines, ""]))
+        parts.append("\n".join([f"## {_title(name)}, {device}", "", f"{found['what']}.", "", *lines, ""]))
     return "\n".join(parts)
 
 
@@ -81,6 +81,10 @@ def _others(found: dict) -> Iterator[str]:
                 value_of_one = one.get("median") if isinstance(one, dict) else one
                 if isinstance(value_of_one, int | float):
                     yield _row(f"{name.replace('_', ' ')}: {key}", f"{value_of_one:g}")
+
+
+def _title(name: str) -> str:
+    return name.capitalize().replace("_", ": ")
 
 
 def _row(*cells: str) -> str:
