@@ -59,6 +59,19 @@ def coverage(names: dict, sampler: Callable, seed: int, **settings) -> dict[str,
     }
 
 
+def as_checked(names: dict, seed: int) -> dict[str, float]:
+    """The gates as the tests have them: rows of a class's seed, the training at seed 1; and the spread on a blob."""
+    found = {}
+    draw = torch.Generator().manual_seed(3_000_000 + 7919 * seed)
+    known, _, fresh = names["ring"].sample(3000, generator=draw).split(1000)
+    for name, sampler in (("VAE", names["vae_sampler"]), ("GAN", names["gan_sampler"])):
+        drawn = sampler(known, 1000, steps=400, seed=1)
+        found[f"{name}, as checked: coverage"] = names["density_coverage"](fresh, drawn)[1]
+    blob = torch.tensor([1.0, -1.0]) + 0.1 * torch.randn(200, 2, generator=torch.Generator().manual_seed(9 + seed))
+    spread = names["vae_sampler"](blob, 200, steps=80, seed=seed).std(0)
+    return found | {"blob: smallest spread": float(spread.min()), "blob: largest spread": float(spread.max())}
+
+
 def one_gaussian(train: torch.Tensor, n: int, *, steps: int, seed: int) -> torch.Tensor:
     """The naive baseline: a single Gaussian, fitted to the training rows."""
     draw = torch.Generator().manual_seed(seed)
@@ -68,7 +81,7 @@ def one_gaussian(train: torch.Tensor, n: int, *, steps: int, seed: int) -> torch
 
 def parts_7_to_10(names: dict, seed: int) -> dict[str, float]:
     """The gates of the two samplers, and the schedules of part 7."""
-    found = {}
+    found = as_checked(names, seed)
     for name, sampler, steps in (
         ("VAE", names["vae_sampler"], 400),
         ("GAN", names["gan_sampler"], 400),
