@@ -40,11 +40,12 @@ c.OverwriteCells.add_missing_cells = True
 c.Execute.raise_on_iopub_timeout = False
 c.Execute.timeout = 60
 
-# `classroom feedback` makes pages of its own. In those that nbgrader makes (formgrader's button) at least the code of
-# hidden tests is left out; their messages are not.
+# `classroom feedback` makes pages of its own. Those that nbgrader makes (formgrader's button) show neither hidden tests
+# nor what a test put out.
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
     "nbgrader.preprocessors.ClearHiddenTests",
+    "classroom.feedback.nbgraders.HideTests",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
 

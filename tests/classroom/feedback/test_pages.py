@@ -2,7 +2,8 @@
 
 In order: nothing hidden in any page of the demo class (lines, messages, the official answers); what a page says; late;
 graded by hand, extra points and comments; several notebooks; a broken result; what is very long; made again only when
-something changed; a page that somebody changed or replaced; killed while writing; what nbgrader's own release finds.
+something changed; a page that somebody changed or replaced; killed while writing; what nbgrader's own release finds;
+the page of formgrader's button.
 """
 
 import json
@@ -46,6 +47,24 @@ def graded(folder: Folder, record: dict) -> dict:
 @pytest.fixture
 def folder(tiny) -> Folder:
     return Folder(tiny.root)
+
+
+def test_the_page_of_formgraders_button_shows_nothing_of_hidden_tests(tiny, make_result):
+    """nbgrader's own page, which the command then replaces."""
+    tiny.hand_in("ada", "tiny", "def double(x):\n    print('my own words')\n    return 4")
+    assert tiny.run("autograde", "tiny").returncode == 0
+    command = [str(Path(sys.executable).with_name("nbgrader")), "generate_feedback", "tiny"]
+    done = subprocess.run(command, cwd=tiny.root, env=tiny.environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    path = tiny.root / "course/feedback/ada/tiny/tiny.html"
+    words = unescape(re.sub(r"<[^>]*>", "", path.read_text()))
+    assert "What the tests found is on the page" in words
+    assert "double(2) == 4" in words
+    assert "double(-1)" not in words
+    assert "AssertionError" not in words
+    assert tiny.run("feedback", "tiny").returncode == 0
+    assert "What the tests found is on the page" not in path.read_text()
+    assert "hidden" in words_of(path.read_text())
 
 
 def page_of(folder: Folder, student: str) -> str:
