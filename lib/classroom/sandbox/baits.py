@@ -55,11 +55,12 @@ def canaries(folder: Path, token: str) -> Iterator[list[str]]:
     made: list[str] = []
     try:
         for place in dict.fromkeys([folder, Path.home(), Path(tempfile.gettempdir())]):
-            owners.sweep(place, _CANARY)
             path = place / f"{_CANARY}{owners.mark()}-{token}"
-            with contextlib.suppress(OSError), open(path, "x") as file:  # a read-only folder: the others will do
-                made.append(str(path))
-                file.write(token)
+            with contextlib.suppress(OSError):  # a folder that can't be read or written: the others will do
+                owners.sweep(place, _CANARY)
+                with open(path, "x") as file:
+                    made.append(str(path))
+                    file.write(token)
         yield [*made, str(Path(__file__).parent / "doctor.py"), "/etc/shadow", "/etc/machine-id"]
     finally:
         for path in made:

@@ -76,7 +76,7 @@ def test_another_user_neither_lists_nor_guesses(folder, exchange):
     names = [f"{guess}.html" for guess in (*guesses, "tiny", "ada")]
     assert name not in names
     done = subprocess.run(
-        [sys.executable, "-c", LOOK, str(outbound), name, *names],
+        [str(Path(sys.prefix).resolve() / "bin" / Path(sys.executable).name), "-c", LOOK, str(outbound), name, *names],
         user=NOBODY,
         group=NOBODY,
         extra_groups=[],
