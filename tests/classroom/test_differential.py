@@ -216,7 +216,7 @@ def short_parameters(source: Path) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("project", ["checkpoint-01", "generative"])
+@pytest.mark.parametrize("project", ["checkpoint-01", "checkpoint-02", "generative"])
 def test_the_demo_class_of(project, new_course, tmp_path):
     """Those whose kernel lives to the end: of the others stock nbgrader records nothing (see the table)."""
     folder = new_course(project)

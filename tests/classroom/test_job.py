@@ -305,7 +305,10 @@ def solution(project: str) -> dict:
     return notebook
 
 
-@pytest.mark.parametrize("project", ["checkpoint-01", pytest.param("generative", marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "project",
+    ["checkpoint-01", *(pytest.param(name, marks=pytest.mark.full) for name in ("checkpoint-02", "generative"))],
+)
 def test_a_solution_of_this_course_earns_what_it_earns_in_stock_nbgrader(project, tmp_path):
     notebook = solution(project)
     job = make(limits={"cell_seconds": 120}, notebooks={project: notebook})

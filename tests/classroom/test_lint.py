@@ -207,7 +207,7 @@ def test_bad_input_is_said_in_one_line(plain_course, capsys):
     assert "no release can be made" in said[1]
 
 
-@pytest.mark.parametrize("project", ["checkpoint-01", "generative"])
+@pytest.mark.parametrize("project", ["checkpoint-01", "checkpoint-02", "generative"])
 def test_in_the_projects_nothing_is_found(project, tmp_path, monkeypatch):
     from classroom.cli import main
 

@@ -336,8 +336,8 @@ def test_whatever_a_student_writes_is_read_or_left(text):
     names_of(text)
 
 
-def test_both_projects():
-    for project in ("checkpoint-01", "generative"):
+def test_the_projects_of_this_course():
+    for project in ("checkpoint-01", "checkpoint-02", "generative"):
         source = nbformat.read(ROOT / "solutions" / project / f"{project}.ipynb", as_version=4)
         release = nbformat.read(ROOT / "assignments" / project / f"{project}.ipynb", as_version=4)
         made = plan(source, release, source)

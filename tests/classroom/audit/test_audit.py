@@ -226,7 +226,7 @@ def test_the_attacks_have_teeth(course, tmp_path, engine):
     }
 
 
-@pytest.mark.parametrize("project", ["checkpoint-01", "generative"])
+@pytest.mark.parametrize("project", ["checkpoint-01", "checkpoint-02", "generative"])
 @pytest.mark.parametrize("form", ["quick", pytest.param("whole", marks=pytest.mark.full)])
 def test_the_projects_of_this_course_are_clean(project, form, tmp_path, monkeypatch, engine):
     monkeypatch.setattr(commands, "start_engine", lambda arguments: contextlib.nullcontext(engine))

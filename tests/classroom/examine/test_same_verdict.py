@@ -14,10 +14,10 @@ import yaml
 from classroom.plan import plan
 
 ROOT = Path(__file__).resolve().parents[3]
-PROJECTS = ("checkpoint-01", "generative")
+PROJECTS = ("checkpoint-01", "checkpoint-02", "generative")
 LINE = re.compile(r"^([✓✗]) (\S+)(?: \(|$)", re.M)
 # Members of a bank that cost little time, with right answers, mistakes and shortcuts among them.
-FEW = {"checkpoint-01": 12, "generative": 16}
+FEW = {"checkpoint-01": 12, "checkpoint-02": 8, "generative": 16}
 LONG = {"gan_fix", "gan-fix", "mended-gan", "beta", "vae", "gan-sampler", "vae-sampler", "samplers", "comparison"}
 
 
