@@ -26,10 +26,12 @@ from torch import Tensor, nn
 from deeppractice import runtime
 from deeppractice.architectures import (
     BatchNorm,
+    Conv,
     ConvNet,
     ConvNeXtBlock,
     conv2d_im2col,
     conv2d_naive,
+    fully_convolutional,
     group_norm,
     layer_norm,
     resnet18,
@@ -87,12 +89,30 @@ def group() -> Pair:
     return functions(group_norm, F.group_norm, 64, ours={"groups": 32}, theirs={"num_groups": 32})
 
 
+class Windows(nn.Module):
+    """A classifier on each window of 28 × 28, four pixels on: (B, C, H, W) -> (B · windows, K)."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        windows = x.unfold(2, 28, 4).unfold(3, 28, 4)  # (B, C, H', W', 28, 28)
+        return self.net(windows.permute(0, 2, 3, 1, 4, 5).flatten(0, 2))
+
+
+def windows() -> Pair:
+    net = ConvNet([Conv(12, 5, padding=0), "max", Conv(24, 5, padding=0), "max"], pool=4, hidden=(64,))
+    return fully_convolutional(net, 28), Windows(net)
+
+
 # name: the two sides, shape of the input, calls in a round on a CPU
 PAIRS = {
     "VGG-11, torchvision's": (vgg, (4, 3, 64, 64), 3),
     "ResNet-18, torchvision's": (lambda: twins(resnet18(), torchvision.models.resnet18()), (4, 3, 64, 64), 4),
     "ResNet-50, torchvision's": (lambda: twins(resnet50(), torchvision.models.resnet50()), (4, 3, 64, 64), 2),
     "ConvNeXt block, torchvision's": (convnext, (8, 64, 28, 28), 4),
+    "fully convolutional, window by window": (windows, (1, 1, 112, 140), 2),
     "as taught: im2col, F.conv2d": (lambda: convolution(conv2d_im2col), (8, 16, 28, 28), 10),
     "as taught: loops, F.conv2d": (lambda: convolution(conv2d_naive), (1, 16, 6, 6), 1),
     "as taught: batch norm, nn.BatchNorm2d": (lambda: twins(BatchNorm(64), nn.BatchNorm2d(64)), (8, 64, 28, 28), 10),

@@ -9,6 +9,18 @@ from deeppractice.architectures.attention import (
 )
 from deeppractice.architectures.convolution import LayerCost, conv2d_im2col, conv2d_naive, layer_costs, receptive_field
 from deeppractice.architectures.convolutional import Conv, ConvNet, DenseBlock, Inception, he_initialise
+from deeppractice.architectures.graphs import (
+    GCN,
+    GATLayer,
+    GCNLayer,
+    MessagePassing,
+    adjacency,
+    aggregate,
+    gcn_edges,
+    gcn_matrix,
+    propagate,
+    with_self_loops,
+)
 from deeppractice.architectures.linear_attention import LinearAttention
 from deeppractice.architectures.mlp import MLP
 from deeppractice.architectures.normalisation import BatchNorm, group_norm, layer_norm, norm_layer, standardise
@@ -32,9 +44,12 @@ from deeppractice.architectures.residual import (
     resnet18,
     resnet50,
 )
+from deeppractice.architectures.segmentation import FullyConvolutional, UNet, fully_convolutional
+from deeppractice.architectures.sets import PointNet, TNet
 from deeppractice.architectures.transformer import Block, Stack, Transformer
 
 __all__ = [
+    "GCN",
     "GRU",
     "LSTM",
     "MLP",
@@ -49,19 +64,31 @@ __all__ = [
     "ConvNet",
     "DenseBlock",
     "Embedding",
+    "FullyConvolutional",
+    "GATLayer",
+    "GCNLayer",
     "Inception",
     "LayerCost",
     "LinearAttention",
+    "MessagePassing",
     "MultiHeadAttention",
+    "PointNet",
     "PreActBlock",
     "Recurrent",
     "ResNet",
     "Stack",
+    "TNet",
     "Transformer",
+    "UNet",
+    "adjacency",
+    "aggregate",
     "causal_mask",
     "conv2d_im2col",
     "conv2d_naive",
     "dot_product_attention",
+    "fully_convolutional",
+    "gcn_edges",
+    "gcn_matrix",
     "gradient_through_time",
     "group_norm",
     "gru_cell",
@@ -71,6 +98,7 @@ __all__ = [
     "lstm_cell",
     "masked_softmax",
     "norm_layer",
+    "propagate",
     "receptive_field",
     "resnet18",
     "resnet50",
@@ -79,4 +107,5 @@ __all__ = [
     "rotate",
     "sinusoidal_positions",
     "standardise",
+    "with_self_loops",
 ]

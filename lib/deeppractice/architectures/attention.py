@@ -116,12 +116,15 @@ class MultiHeadAttention(nn.Module):
         """Each item of x looks at those of another sequence, `source`, or of x: (B, T, D), (B, S, D) -> (B, T, D).
 
         Args:
-            mask: true where an item may look.
+            mask: true where an item may look, (T, S) or (B, 1, T, S).
             causal: whether an item may look at itself and those before it only; the last of both stand at one place.
             angles: for rotary positions, those of x, from `rotary_angles`; only where x looks at itself.
             cache: an empty list, which comes to hold keys and values (B, kv_heads, S, d): those of what came before x,
                 to which each call adds x's; or those of `source`, projected at the first call only.
         """
+        if mask is not None and (mask.dtype != torch.bool or mask.ndim == 3):  # (B, T, S) would run over the heads
+            raise ValueError(f"expected booleans (T, S) or (B, 1, T, S), got a mask {mask.dtype} {tuple(mask.shape)}")
+        self.weights = None  # of an earlier call
         q, k, v = self._heads(x, source, angles, cache)
         T, S = q.shape[2], k.shape[2]
         if causal and T > 1 and (mask is not None or T != S or self.keep_weights):

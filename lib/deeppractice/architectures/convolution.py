@@ -73,19 +73,27 @@ def receptive_field(layers: Iterable[nn.Module | tuple[int, int, int]]) -> tuple
 
     Both are in pixels. `layers`, from the input on, are (kernel, stride, dilation), or modules in a row, such as a
     part of `net.features`. Convolutions and poolings count, in one dimension or with square kernels; what acts on each
-    unit alone does not. Of a block with branches, pass the branch.
+    unit alone does not. Of a block with branches, pass the branch. Raises a ValueError for any other layer.
     """
     size, step = 1, 1
     for layer in layers:
         if isinstance(layer, nn.Sequential):
             layer = (*receptive_field(layer), 1)
         elif isinstance(layer, nn.Module):
-            if any(True for _ in layer.children()) or getattr(layer, "transposed", False):
-                raise ValueError(f"expected convolutions and poolings in a row, got {type(layer).__name__}")
-            layer = [getattr(layer, name, 1) for name in ("kernel_size", "stride", "dilation")]
-        kernel, stride, dilation = (side if isinstance(side, int) else side[-1] for side in layer)
+            layer = _geometry(layer)
+        kernel, stride, dilation = layer
         size, step = size + dilation * (kernel - 1) * step, step * stride
     return size, step
+
+
+def _geometry(layer: nn.Module) -> list[int]:
+    """Kernel, stride and dilation of a convolution or pooling; three times 1 for what acts on each unit alone."""
+    sides = [getattr(layer, name, 1) for name in ("kernel_size", "stride", "dilation")]
+    sides = [{side} if isinstance(side, int) else set(side) for side in sides]
+    other = isinstance(layer, (nn.Linear, nn.Upsample)) or hasattr(layer, "output_size")  # which adaptive pools have
+    if other or getattr(layer, "transposed", False) or any(True for _ in layer.children()) or max(map(len, sides)) > 1:
+        raise ValueError(f"expected square convolutions and poolings in a row, got {type(layer).__name__}")
+    return [side.pop() for side in sides]
 
 
 class LayerCost(NamedTuple):
@@ -103,8 +111,8 @@ def layer_costs(model: nn.Module, shape: Sequence[int]) -> list[LayerCost]:
     r"""Where parameters and compute sit: a row for each layer with parameters, in the order in which they run.
 
     A convolution costs $K C U V / g \cdot H' W'$ multiply-accumulates and $K C U V / g$ weights; a linear map the same
-    number of both; the few of other layers are counted as 0. Parameters used twice are in the first of their rows. A
-    large model, made under `torch.device("meta")`, takes no memory and no time. `shape` is of one datum.
+    number of both. No others are counted: not attention's products, nor a recurrent layer's. Parameters used twice
+    are in the first of their rows. A model made under `torch.device("meta")` takes no memory. `shape` is of one datum.
     """
     rows: list[LayerCost] = []
     counted: set[int] = set()  # ids of parameters, which layers may share

@@ -18,7 +18,7 @@ VGG = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2,
 
 
 class Conv(NamedTuple):
-    """One convolution of a `ConvNet`, with its norm and activation; padded to keep the size unless `padding` says."""
+    """One convolution of a `ConvNet`, with norm and activation; by default an odd kernel is padded to keep the size."""
 
     width: int  # channels that come out
     kernel: int = 3
@@ -90,6 +90,7 @@ class ConvNet(nn.Module):
     Args:
         layers: in order: a width, for a 3×3 convolution; a `Conv`; "max" or "avg", halving height and width; or a
             function that makes a module from the number of channels (its `out_channels`, if it has them, go on).
+            All convolutions, these too, begin as `he_initialise` has them: load weights afterwards.
         channels: C, of the image.
         classes: K; None for no classifier: the last maps, averaged, are the output (network in network).
         norm, activation: of every convolution; names of `NORMS` and `ACTIVATIONS`.

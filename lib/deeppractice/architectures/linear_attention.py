@@ -29,8 +29,10 @@ class LinearAttention(MultiHeadAttention):
                 return self._in_chunks(q, k, v, None, size=64)[0]
             return q @ (k.transpose(-2, -1) @ v) / (q @ k.sum(-2).unsqueeze(-1))  # (B, h, T, d) / (B, h, T, 1)
         scores = q @ k.transpose(-2, -1) * (True if mask is None else mask)  # as taught: (B, h, T, S), none negative
-        weights = scores / scores.sum(-1, keepdim=True)
-        self.weights = weights.detach() if self.keep_weights else None
+        total = scores.sum(-1, keepdim=True)
+        weights = scores / total.masked_fill(total == 0, 1.0)  # who may look nowhere has no weights
+        if self.keep_weights:
+            self.weights = weights.detach()
         return weights @ v
 
     def recurrent(

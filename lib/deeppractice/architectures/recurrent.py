@@ -71,7 +71,7 @@ class Recurrent(nn.RNNBase):
     and for an LSTM a pair of them; without one it starts as zeros.
 
     Raises:
-        ValueError: for an input that is not (B, T, D).
+        ValueError: for an input that is not (B, T, D), or a state of another shape.
     """
 
     states = 1  # tensors in a state; `kind`, `cell` and `kernel` come with the subclass
@@ -108,9 +108,13 @@ class Recurrent(nn.RNNBase):
     def _start(self, x: Tensor, state: State | None) -> State:
         if x.ndim != 3 or x.shape[-1] != self.input_size or 0 in x.shape:
             raise ValueError(f"expected (batch, time, {self.input_size}), got {tuple(x.shape)}")
+        shape = (self.num_layers * (1 + self.bidirectional), len(x), self.hidden_size)
         if state is None:
-            state = x.new_zeros(self.num_layers * (1 + self.bidirectional), len(x), self.hidden_size)
-            state = state if self.states == 1 else (state, state)
+            state = x.new_zeros(shape)
+            return state if self.states == 1 else (state, state)
+        found = [tuple(getattr(part, "shape", ())) for part in ([state] if self.states == 1 else state)]
+        if found != [shape] * self.states:  # the fused kernel doesn't look, and reads past the end
+            raise ValueError(f"expected {self.states} of {shape} for the state, got {found}")
         return state
 
 

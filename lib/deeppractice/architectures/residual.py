@@ -87,12 +87,17 @@ class PreActBlock(BasicBlock):
         self.bn1, self.conv1 = norm_layer(norm, channels), _conv(channels, width, 3, stride, norm)
         self.bn2, self.conv2 = norm_layer(norm, width), _conv(width, width, 3, 1, norm)
 
+    def residual(self, x: Tensor) -> Tensor:
+        return self._second(self.relu(self.bn1(x)))
+
+    def _second(self, active: Tensor) -> Tensor:
+        return self.conv2(self.relu(self.bn2(self.conv1(active))))
+
     def forward(self, x: Tensor) -> Tensor:
         active = self.relu(self.bn1(x))
-        y = self.conv2(self.relu(self.bn2(self.conv1(active))))
         if not self.shortcut:
-            return y
-        return y + (x if isinstance(self.downsample, nn.Identity) else self.downsample(active))
+            return self._second(active)
+        return self._second(active) + (x if isinstance(self.downsample, nn.Identity) else self.downsample(active))
 
 
 class ResNet(nn.Module):

@@ -160,11 +160,12 @@ class Transformer(nn.Module):
         What follows a `stop` is `stop`; fewer steps if all have stopped. Cached, a step costs one position, otherwise
         all of them anew; the tokens are the same. `source` and `source_mask` are those of `forward`.
         """
-        training, new, done = self.training, tokens, tokens.new_zeros(len(tokens), 1, dtype=torch.bool)
+        modes = [(part, part.training) for part in self.modules()]
+        new, done = tokens, tokens.new_zeros(len(tokens), 1, dtype=torch.bool)
         caches = [([], []) for _ in self.decoder.layers] if cached else None
         self.eval()
         try:
-            if source:
+            if source and not source["source"].is_floating_point():
                 source["source"] = self.encode(**source)
             for _ in range(steps):
                 logits = self(new if cached else tokens, caches=caches, **source)[:, -1:]  # (B, 1, V)
@@ -174,5 +175,6 @@ class Transformer(nn.Module):
                 if done.all():
                     break
         finally:
-            self.train(training)
+            for part, mode in modes:
+                part.training = mode
         return tokens

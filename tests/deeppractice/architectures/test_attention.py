@@ -304,6 +304,23 @@ def test_linear_attention_is_the_formula_in_loops(masked: str) -> None:
     torch.testing.assert_close(model.weights.sum(-1), torch.ones(2, 2, 5, dtype=torch.float64), **EXACT)
 
 
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("kind", [MultiHeadAttention, LinearAttention])
+def test_an_item_that_may_look_nowhere_gets_the_bias_and_no_nan(kind: type[MultiHeadAttention], keep: bool) -> None:
+    model, x = kind(8, 2).double(), normal(2, 5, 8).requires_grad_()
+    model.keep_weights, mask = keep, causal_mask(5, 5)
+    mask[2] = False
+    out = model(x, mask=mask)
+    torch.testing.assert_close(out[:, 2], model.out_proj.bias.expand(2, 8), **EXACT)
+    out.square().sum().backward()
+    assert torch.isfinite(x.grad).all()
+    late = model(normal(2, 7, 8), x, causal=True)  # the first two stand before the source
+    torch.testing.assert_close(late[:, :2], model.out_proj.bias.expand(2, 2, 8), **EXACT)
+    model.keep_weights = False
+    model(x)
+    assert model.weights is None
+
+
 # Counts, devices, refusals
 
 
@@ -358,5 +375,11 @@ def test_what_fits_no_head_or_shape_is_named() -> None:
             MultiHeadAttention(width, heads, kv_heads=kv_heads)
     with pytest.raises(ValueError, match=r"expected \(batch, time, 8\), got \(5, 8\)"):
         MultiHeadAttention(8, 2)(torch.zeros(5, 8))
+    for wrong in (torch.ones(5, 5), torch.ones(2, 5, 5, dtype=torch.bool)):  # added to the scores; over the heads
+        for kind in (MultiHeadAttention, LinearAttention):
+            with pytest.raises(
+                ValueError, match=rf"expected booleans .* got a mask {wrong.dtype} \({wrong.shape[0]}, "
+            ):
+                kind(8, 2)(torch.zeros(2, 5, 8), mask=wrong)
     with pytest.raises(ValueError, match="expected an even width, a pair of features for each angle, got 3"):
         rotary_angles(torch.arange(4), 3)

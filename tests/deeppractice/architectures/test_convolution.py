@@ -130,7 +130,8 @@ def test_the_receptive_field_of_triples_and_of_blocks() -> None:
     assert receptive_field([(2, 1, 2 ** (i % 10)) for i in range(30)]) == (3070, 1)  # three: linear in cycles
     assert receptive_field([]) == (1, 1)
     assert receptive_field([nn.Conv2d(1, 1, 5, stride=2), nn.BatchNorm2d(1), nn.MaxPool2d(3)]) == (9, 6)
-    for wrong in (MLP([2, 3]), nn.ConvTranspose2d(1, 1, 2)):
+    others = (nn.Linear(2, 3), nn.AdaptiveAvgPool2d(1), nn.Upsample(4), nn.Conv2d(1, 1, (7, 1)), nn.MaxPool2d((2, 1)))
+    for wrong in (MLP([2, 3]), nn.ConvTranspose2d(1, 1, 2), *others):
         with pytest.raises(ValueError, match=f"convolutions and poolings in a row, got {type(wrong).__name__}"):
             receptive_field([nn.Conv2d(1, 1, 3), wrong])
 

@@ -203,3 +203,15 @@ def test_a_wrong_shape_says_what_was_expected_and_what_came(shape: tuple[int, ..
         with pytest.raises(ValueError, match=r"expected \(batch, time, 5\), got") as info:
             run(torch.zeros(shape))
         assert str(shape) in str(info.value)
+
+
+@pytest.mark.parametrize("kind", ["rnn", "gru", "lstm"])
+@pytest.mark.parametrize("shape", [(1, 3, 4), (1, 2, 5), (2, 2, 4), (1, 1, 4)])
+def test_a_state_of_another_shape_is_refused_before_the_kernel_reads_past_it(kind: str, shape: tuple[int, ...]) -> None:
+    model = {"rnn": RNN, "gru": GRU, "lstm": LSTM}[kind](5, 4)
+    good, wrong = torch.zeros(1, 2, 4), torch.zeros(shape)
+    for run in (model, model.unrolled):
+        for state in ((good, wrong), (wrong, good), wrong) if kind == "lstm" else (wrong, (good, good)):
+            with pytest.raises(ValueError, match=r"of \(1, 2, 4\) for the state, got") as info:
+                run(torch.zeros(2, 7, 5), state)
+            assert state is not wrong or kind == "lstm" or str(shape) in str(info.value)

@@ -103,6 +103,7 @@ def test_a_pre_activation_block_by_hand(channels: int, stride: int) -> None:
     changed = channels != 6 or stride > 1
     around = F.conv2d(active, block.downsample[0].weight, stride=stride) if changed else x
     torch.testing.assert_close(block(x), around + h, rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(block.residual(x), h, rtol=1e-11, atol=1e-11)
     projection = channels * 6 if changed else 0
     assert count(block) == 9 * 6 * (channels + 6) + 2 * (channels + 6) + projection
 

@@ -169,6 +169,12 @@ def test_generated_tokens_are_the_likeliest_with_and_without_a_cache() -> None:
     assert torch.equal(found[:, 4:], model(found[:, :-1])[:, 3:].argmax(-1))
     model.generate(start, 1)
     assert not model.training
+    model.train()
+    model.decoder.layers[0].eval()  # frozen
+    model.generate(start, 1)
+    assert model.training
+    assert not any(part.training for part in model.decoder.layers[0].modules())
+    model.eval()
     assert torch.equal(model.generate(start, 0), start)
 
 
@@ -189,6 +195,8 @@ def test_what_has_come_to_its_stop_stays_there_and_all_of_them_end_it() -> None:
             held += int((other[ends[-1] : len(row)] != stop).sum())  # it would have gone on otherwise
         assert found.shape[1] == max(ends)
     assert held > 5
+    encoded = model.eval().encode(source, source_mask=there)
+    assert torch.equal(model.generate(start, 12, source=encoded, source_mask=there), free)
 
 
 # Causality, masks, positions
