@@ -259,6 +259,12 @@ def test_weights_at_the_start_keep_the_signal_s_size() -> None:
     up = UNet((32, 64)).up[0]
     out = up(torch.randn(4, 64, 16, 16))
     assert 0.9 < out.std() < 1.1
+    assert not up.bias.any()
+    net = UNet((32, 64), norm="none")
+    convs = [part for part in net.modules() if isinstance(part, nn.Conv2d)]
+    assert not any(conv.bias.any() for conv in convs)
+    for conv in convs[1:-1]:  # the ReLU's factor of 2, over the 9 positions of each filter's output
+        assert 0.9 < conv.weight.std() / (2 / (9 * conv.out_channels)) ** 0.5 < 1.1
 
 
 def test_bad_inputs() -> None:
