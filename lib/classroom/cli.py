@@ -7,15 +7,16 @@ a worker's process begins by importing this file too.
 import argparse
 import contextlib
 import json
+import os
 import signal
+import stat
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
-from classroom.errors import ClassroomError, near_miss
+from classroom.errors import ClassroomError, UnheardError, near_miss
 from classroom.terminal import printable
 
 EPILOG = """\
@@ -33,9 +34,10 @@ sandbox, without network, files of yours, or the hidden tests of others; nothing
 
 Every command can be interrupted with Ctrl-C and typed again: it goes on, and does nothing twice; with --force it begins
 anew. Exit codes: 0 every submission has an outcome, 1 some have none, 2 something is missing or mistyped, 130
-interrupted.
+interrupted, 141 what reads the output has gone away.
 """
 INTERRUPTED = 130
+UNHEARD = 141  # as of a program that SIGPIPE ended
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -45,7 +47,10 @@ def main(argv: list[str] | None = None) -> int:
     if argv and not argv[0].startswith("-") and argv[0] not in known:
         print(f"classroom: no command {argv[0]!r}{near_miss(argv[0], known)}", file=sys.stderr)
         return 2
-    arguments = parser.parse_args(argv)
+    try:
+        arguments = _parsed(parser, argv)
+    except UnheardError as error:
+        return _unheard(error)
     began = time.monotonic()
     # jsonschema would import a grammar for international addresses, which takes longer than all else that we import,
     # and which no schema of ours, nbformat's or nbgrader's asks for.
@@ -65,6 +70,8 @@ def main(argv: list[str] | None = None) -> int:
             said = said.replace("the same command goes on", "the command without --force goes on")
         print(f"classroom: {printable(said)}", file=sys.stderr)
         return 2
+    except UnheardError as error:
+        return _unheard(error)
     except KeyboardInterrupt:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # we are ending; a second Ctrl-C would only leave a traceback
@@ -76,6 +83,33 @@ def main(argv: list[str] | None = None) -> int:
             again = "and the command without --force goes on from here (with it, it begins anew)"
         print(f"\nclassroom: interrupted; what is done is kept, {again}", file=sys.stderr)
         return INTERRUPTED
+
+
+def _parsed(parser: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
+    """The arguments; after --help, or a mistake, the end."""
+    try:
+        try:
+            return parser.parse_args(argv)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        raise UnheardError(error) from None
+
+
+def _unheard(error: UnheardError) -> int:
+    """End where standard output takes nothing more: with the code that a shell knows, and with a word if one is heard.
+
+    What stands in Python's buffer would be tried again as it ends, so it goes nowhere.
+    """
+    with contextlib.suppress(OSError, ValueError):  # a stream that is no file, in a program that called us
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+    why = "nobody reads what it prints any more" if error.reader_left else f"cannot print: {error}"
+    with contextlib.suppress(OSError):
+        print(f"classroom: {why}; it stopped there, and what was done before is kept", file=sys.stderr, flush=True)
+    return UNHEARD if error.reader_left else 2
 
 
 @contextlib.contextmanager
@@ -98,7 +132,12 @@ def _terminated_like_interrupted() -> Iterator[None]:
 def _write_json(name: str, report: dict) -> None:
     text = json.dumps(report, indent=1, ensure_ascii=False, default=str) + "\n"
     try:
-        Path(name).write_text(text, encoding="utf-8", errors="backslashreplace")  # of a lone surrogate that is JSON
+        # Names and grades are for nobody else, also where the file was there before; a pipe or a device is as it is.
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:  # of a lone surrogate that is JSON
+            if stat.S_ISREG(os.fstat(handle).st_mode):
+                os.fchmod(handle, 0o600)
+            file.write(text)
     except OSError as error:
         raise ClassroomError(f"--json {name}: {(error.strerror or str(error)).lower()}") from None
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, UnheardError
 
 if TYPE_CHECKING:
     from classroom.engine import Engine
@@ -22,9 +22,16 @@ Result = tuple[int, dict]
 
 
 def say(text: str) -> None:
-    """Print a line at once, with nothing in it that a terminal would obey, or that it has no letter for."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(printable(text).encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    """Print a line at once, with nothing in it that a terminal would obey, or that it has no letter for.
+
+    Raises:
+        UnheardError: it cannot be printed.
+    """
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        print(printable(text).encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except OSError as error:
+        raise UnheardError(error) from None
 
 
 def release(arguments: Namespace) -> Result:
@@ -121,7 +128,7 @@ def report(arguments: Namespace) -> Result:
     """Write the page of statistics."""
     from classroom.statistics import report
 
-    folder = _folder(arguments)
+    folder = _class(arguments)
     target = Path(arguments.to) if arguments.to else None
     with folder.lock():
         return 0, report(folder, arguments.project, say, to=target, names=arguments.names)
@@ -140,12 +147,14 @@ def export(arguments: Namespace) -> Result:
     """Write the points, for a spreadsheet or a learning platform."""
     from classroom.export import Choice, export
 
-    folder = _folder(arguments)
+    folder = _class(arguments)
     pairs = [text.partition("=") for text in arguments.column]
     wrong = next((text for text, (_, _, title) in zip(arguments.column, pairs, strict=True) if not title), None)
     if wrong is not None:
         raise ClassroomError(f"--column {wrong}: expected PROJECT=TITLE, as in checkpoint-01='Checkpoint 1'")
     columns = {project: title for project, _, title in pairs}
+    if twice := next((project for project in columns if [one[0] for one in pairs].count(project) > 1), None):
+        raise ClassroomError(f"--column {twice}=…: given twice; a project has one column")
     choice = Choice(arguments.before_penalty, arguments.incomplete, arguments.scale, columns)
     source, out = (Path(name) if name else None for name in (arguments.source, arguments.out))
     options = {"to": arguments.to, "projects": arguments.project, "source": source, "out": out, "choice": choice}
@@ -157,7 +166,7 @@ def similarity(arguments: Namespace) -> Result:
     """Show which submissions share code."""
     from classroom.similarity import THRESHOLD, similarity
 
-    folder = _folder(arguments)
+    folder = _class(arguments)
     options = {"past": [Path(place) for place in arguments.past], "names": arguments.names}
     options |= {"out": Path(arguments.out) if arguments.out else None, "threshold": arguments.threshold or THRESHOLD}
     with folder.lock():
@@ -212,8 +221,8 @@ def audit(arguments: Namespace) -> Result:
     # On this machine and in the warm sandbox: that is what is tried.
     for option in ("scheduler", "cold", "insecure", "tls_ca", "tls_cert", "tls_key"):
         setattr(arguments, option, None)
-    if not any((place / arguments.project).is_dir() for place in folder.root.iterdir() if place.is_dir()):
-        folder.require(arguments.project)  # before workers are started
+    if not folder.has_beside(arguments.project):
+        folder.require_source(arguments.project)  # before workers are started
     with start_engine(arguments) as engine:
         report = audit(folder, arguments.project, say, engine=engine, quick=arguments.quick)
     return int(not report["clean"]), report
@@ -254,6 +263,13 @@ def _folder(arguments: Namespace, other: str | None = None) -> "Folder":
 
     folder = Folder.find(arguments.course)
     return Folder(folder.root, other) if other and arguments.course is None else folder
+
+
+def _class(arguments: Namespace) -> "Folder":
+    """A class that is there, for what only reads."""
+    folder = _folder(arguments)
+    folder.require_class()
+    return folder
 
 
 @contextmanager

@@ -12,6 +12,17 @@ class RefusedError(Exception):
     """A file or a submission that is not taken; the message is the reason, for the student too."""
 
 
+class UnheardError(Exception):
+    """Standard output takes nothing more: who read it went away, or the disk that it goes to is full.
+
+    No OSError, so that nobody who tries a file takes it for one about that file.
+    """
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__((cause.strerror or str(cause)).lower())
+        self.reader_left = isinstance(cause, BrokenPipeError)
+
+
 def near_miss(wanted: str, known: Iterable[str]) -> str:
     """`; did you mean x?` where something known is spelled like it, else the list of what is known, else nothing."""
     known = sorted(known)

@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -80,6 +80,16 @@ class Folder:
         """The class's folder."""
         return self.root / self.class_dir
 
+    def require_class(self) -> None:
+        """See that there is a class: what only reads one makes none of a mistyped name.
+
+        Raises:
+            ClassroomError: if there is neither its folder nor a gradebook.
+        """
+        if not self.home.is_dir() and not self.has_gradebook():
+            first = self.command("release")
+            raise ClassroomError(f"there is no class in {self.shown(self.home)}; to begin one: {first}")
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the class while writing to it; a second command that writes is told so instead of mixing in.
@@ -122,7 +132,11 @@ class Folder:
         app.log.handlers[:] = [self.messages]
         app.log.propagate = False
         app.load_cwd_config = False  # this folder's settings, wherever we stand
+        absent = [place for place in (self.home, *self.home.parents) if not place.is_dir()]
         app.initialize([], root=str(self.root))
+        for place in absent:  # settings may make it; but what only looks at a course begins no class
+            with suppress(OSError):
+                place.rmdir()
         app.log.handlers[:] = [self.messages]
         app.log.setLevel(logging.INFO)
         return app
@@ -180,13 +194,28 @@ class Folder:
         known = self.projects()
         if project not in known:
             # nbgrader, which knows where sources are, takes a second or two to import.
-            beside = any((place / project).is_dir() for place in self.root.iterdir())
-            beside = beside and self.path("source", project).is_dir()
+            beside = self.has_beside(project) and self.path("source", project).is_dir()
             hint = "; add it under projects: in course.yml" if beside else near_miss(project, known)
             raise ClassroomError(f"no project {project!r}{hint}")
         if not list(self.path("source", project).glob("*.ipynb")):
             shown = os.path.relpath(self.path("source", project), self.root)
             raise ClassroomError(f"project {project!r} has no notebook: expected {shown}/*.ipynb")
+        return project
+
+    def has_beside(self, project: str) -> bool:
+        """Whether any folder of the course has one of this name in it: what is quickly seen of a mistyped project."""
+        # Not pathlib's, which ends at a folder that we may not enter.
+        return any(os.path.isdir(place / project) for place in self.root.iterdir())
+
+    def require_source(self, project: str) -> str:
+        """The project's name, if there is a notebook of it, whether or not this class gives it.
+
+        Raises:
+            ClassroomError: naming the near misses.
+        """
+        found = {notebook.parent.name for notebook in self.path("source", ".").glob("*/*.ipynb")}
+        if project not in found:
+            raise ClassroomError(f"no project {project!r}{near_miss(project, {*found, *self.projects()})}")
         return project
 
     def require_released(self, project: str) -> str:

@@ -239,9 +239,7 @@ def _lines_of(path: Path, student: str) -> int:
 
 def _without(path: Path, student: str) -> None:
     """Write a file of everybody's again, without one person's lines."""
-    mode = path.stat().st_mode & 0o777
-    write_atomically(path, _split(path, student)[0])
-    path.chmod(mode)
+    write_atomically(path, _split(path, student)[0], mode=path.stat().st_mode & 0o777)
 
 
 def _split(path: Path, student: str) -> tuple[str, int]:

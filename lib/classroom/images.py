@@ -27,6 +27,7 @@ KINDS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 _EMBEDDED = re.compile(r"data:image/([\w.+-]{1,20})(?:;[\w=-]{1,40})*,([^)\"'<>\s]*)", re.IGNORECASE)
 _OTHER_DATA = re.compile(r"data:[\w.+-]+/[\w.+-]+[;,][^)\"'<>\s]*", re.IGNORECASE)
 _USED = re.compile(r"attachment:([^)\"'<>\s]+)")
+_ADDRESS = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,([A-Za-z0-9+/=\s]*)")
 
 
 class Album:
@@ -102,14 +103,24 @@ def pixels(data: bytes) -> int:
     return width * height
 
 
-def is_too_large(data: bytes) -> bool:
-    """Whether a picture says that it has more than MAX_PIXELS: 100 kB may say a billion, which a browser then makes."""
+def is_readable(data: bytes) -> bool:
+    """Whether a picture is of one of our KINDS, whatever it is called, and says that it has at most MAX_PIXELS.
+
+    100 kB may say a billion, which a browser then makes; and a browser draws more kinds than we can measure.
+    """
     try:
-        with warnings.catch_warnings(), _open(data) as image:
-            return image.width * image.height > MAX_PIXELS
-    except Image.DecompressionBombError:
-        return True
-    except Exception:  # as above; a browser shows nothing of it either
+        pixels(data)
+    except UnreadableImageError:
+        return False
+    return True
+
+
+def is_picture(address: str) -> bool:
+    """Whether an address holds a whole picture that is_readable."""
+    found = _ADDRESS.fullmatch(address)
+    try:
+        return found is not None and is_readable(base64.b64decode("".join(found[1].split()), validate=True))
+    except (binascii.Error, ValueError):
         return False
 
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from classroom.errors import ClassroomError
-from classroom.sandbox.policy import Limits, SandboxError
+from classroom.sandbox.policy import ExaminerCrashedError, Limits, SandboxError
 from classroom.session import CellResult, Session, Usage
 from classroom.terminal import some
 from classroom.teststep import TestStep
@@ -31,6 +31,7 @@ MOST_NOTES = 20  # of what happened in a submission, whose cells may be 2000
 SETUP_SECONDS = 120  # for imports, which take long on a cold or busy machine and are not the student's
 WITHHELD = "you are asked to write this yourself"
 GRADED = "graded"  # the tests ran; wrong answers included
+CRASHED = "the tests' own process crashed"  # what is said where nobody knows whose fault it was
 STUDENT_ERROR = "student-error"  # the submission ended its session: what came after has not run
 INFRA_ERROR = "infra-error"  # our fault or the machine's: nothing is known about the submission
 
@@ -49,11 +50,13 @@ def run_job(job: dict, open_session: Callable[[Limits, dict[str, bytes]], Sessio
     Args:
         job: `number`, `notebooks` (by name, nbformat dicts), `files` (by name, base64), `limits` and `environment`. For
             the examiner `plan` (by name, see `classroom.plan`), `seed`, `call_seconds`; `withheld` (names of the
-            library); where they are missing, tests run in the student's session.
+            library); where they are missing, tests run in the student's session. `last_try` where the examiner has
+            crashed in all tries so far.
         open_session: makes a session from limits and files, in whatever sandbox.
 
     Returns:
-        The outcome: `number`, `state`, `note`, `usage`, `host`, `notebooks` with outputs, and `cells`: for each
+        The outcome: `number`, `state`, `note`, `usage`, `host`, `crashed` (whether an infra-error is the examiner's
+        crash), `notebooks` with outputs, and `cells`: for each
         notebook and code cell `id`, `grade_id`, `status`, `seconds` and `cpu_seconds`, of tests also `by`, `checks` and
         `said`.
 
@@ -69,7 +72,7 @@ def run_job(job: dict, open_session: Callable[[Limits, dict[str, bytes]], Sessio
     limits = Limits.from_dict(job["limits"])
     files = {name: base64.b64decode(data) for name, data in job.get("files", {}).items()}
     outcome = {"number": job["number"], "state": GRADED, "note": "", "host": socket.gethostname()}
-    outcome |= {"notebooks": {}, "cells": {}}
+    outcome |= {"notebooks": {}, "cells": {}, "crashed": False}
     notes: list[str] = []
     used = Usage()
     try:
@@ -89,7 +92,8 @@ def run_job(job: dict, open_session: Callable[[Limits, dict[str, bytes]], Sessio
             if run.ended:
                 outcome["state"] = STUDENT_ERROR
     except SandboxError as fault:
-        outcome |= {"state": INFRA_ERROR, "notebooks": {}, "cells": {}}
+        crashed = isinstance(fault, ExaminerCrashedError)
+        outcome |= {"state": INFRA_ERROR, "notebooks": {}, "cells": {}, "crashed": crashed}
         notes = [str(fault)]
     outcome["note"] = "; ".join(some(notes, MOST_NOTES))
     outcome["usage"] = {name: round(value, 3) for name, value in used.as_dict().items()}
@@ -114,7 +118,8 @@ def withhold(session: Session, names: Sequence[str], seconds: float) -> None:
 def _examination(job: dict, name: str) -> dict:
     """What a test step of one notebook is told."""
     plan = (job.get("plan") or {}).get(name)
-    return {"plan": plan, "seed": job.get("seed", 0), "call_seconds": job.get("call_seconds")}
+    told = {"seed": job.get("seed", 0), "call_seconds": job.get("call_seconds")}
+    return {"plan": plan, **told, "last_try": bool(job.get("last_try"))}
 
 
 class _Notebook:
@@ -213,6 +218,8 @@ class _Notebook:
             "output": f"cell {name} put out more than the {limits.cell_output_bytes:,} bytes that a cell may",
             "exit": f"cell {name} ended the submission's own process",
             "broken": f"the submission's process sent what is no answer, in cell {name}",
+            "examiner": f"{CRASHED} in cell {name} at every try, be it by what the submission handed it or by the test "
+            "itself; what it would have judged counts as not passed until a person has looked",
         }.get(reason, f"the submission's process crashed in cell {name}")
 
 

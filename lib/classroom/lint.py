@@ -12,12 +12,12 @@ import base64
 import copy
 import fnmatch
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from classroom import lintbank
 from classroom.autograde import Wishes, limits
-from classroom.lintrules import Finding, static_findings
+from classroom.lintrules import Finding, allowed, static_findings
 from classroom.ownership import TEST, Analysis, kind_of
 from classroom.plan import hidden_marks, plan_of, replayed
 from classroom.points import plain, points
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 SEED = 20260  # in place of the class's
 SOLUTION, UNANSWERED = "the official solution", "the unanswered release"
 EXAMINER, VALIDATE = "the examiner", "Validate"
+# Findings of a whole test cell that may be as its author wants it. A solution without full marks, and a bank that
+# expects something else, are mended where they stand.
+MAY_BE_MEANT = ("borrowed", "differs", "unanswered")
 _LINE = re.compile(r"^([✓✗]) (.+?)(?: \([\d.]+ points?\))?$", re.M)
 
 
@@ -59,18 +62,22 @@ def lint(
         ClassroomError: no such project, no release can be made of it, its bank can't be read, or there is no sandbox
             to run it in.
     """
-    if not list(folder.path("source", project).glob("*.ipynb")):
-        folder.require(project)
+    folder.require_source(project)
     forms = preview(folder, project)
     marks = hidden_marks(folder)
     analyses = {name: Analysis(found.master, found.release, found.source) for name, found in forms.items()}
     plans = {name: plan_of(analysis, marks) for name, analysis in analyses.items()}
     source = {name: found.source for name, found in forms.items()}
-    members = lintbank.members(folder, project, source, {c for f in forms.values() for c in _tests(f)}) if bank else []
     findings: list[Finding] = []
+    members = []
+    if bank:
+        names = lintbank.names_in(source)
+        tests = {names.of(name, c): most for name, found in forms.items() for c, most in _tests(found).items()}
+        members = lintbank.members(folder, project, source, tests)
+        findings += lintbank.unlike_their_kind(members, tests, lintbank.bank_path(folder, project).name)
     for name, found in forms.items():
         findings += static_findings(name, analyses[name], _meta(found.master), marks)
-        findings += _borrowed(name, plans[name], found)
+        findings += _meant(found, _borrowed(name, plans[name], found))
     ran = engine is not None and any(key[0] != "_" for made in plans.values() for key in made)
     if ran:
         findings += _run(folder, project, forms, plans, engine, wishes or Wishes())
@@ -89,6 +96,12 @@ def lint(
 def _meta(notebook) -> dict[str, dict]:
     found = [cell.metadata.get("nbgrader", {}) for cell in notebook.cells]
     return {meta["grade_id"]: meta for meta in found if meta.get("grade_id")}
+
+
+def _meant(found: Preview, findings: Iterable[Finding]) -> list[Finding]:
+    """Findings of whole cells, without those that a cell's author says are meant."""
+    sources = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell.source for cell in found.master.cells}
+    return [one for one in findings if one.rule not in MAY_BE_MEANT or not allowed(sources[one.cell], 0, one.rule)]
 
 
 def _borrowed(name: str, plan: dict, found: Preview) -> Iterator[Finding]:
@@ -123,7 +136,7 @@ def _run(
         verdicts = {owner: _verdicts(outcome, name) for owner, outcome in outcomes.items()}
         for cell, most in _tests(forms[name]).items():
             told = {owner: made.get(cell, (0.0, {}, "")) for owner, made in verdicts.items()}
-            findings += _compared(name, cell, most, told)
+            findings += _meant(forms[name], _compared(name, cell, most, told))
     return findings
 
 
@@ -139,7 +152,7 @@ def _run_bank(
 ) -> list[Finding]:
     """Grade the bank's answers; findings in the bank's order."""
     source = {name: found.source for name, found in forms.items()}
-    common = _common(folder, project, forms, wishes)
+    common, names = _common(folder, project, forms, wishes), lintbank.names_in(source)
 
     def jobs() -> Iterator[tuple[int, dict]]:
         for number, member in enumerate(members):
@@ -149,7 +162,7 @@ def _run_bank(
     found: dict[int, list[Finding]] = {}
     with Progress(len(members), "bank", say) as progress:
         for number, outcome in engine.outcomes(jobs()):
-            found[number] = list(lintbank.compared(members[number], outcome, _verdicts))
+            found[number] = list(lintbank.compared(members[number], outcome, _verdicts, names))
             progress.step(None)
     return [finding for number in sorted(found) for finding in found[number]]
 

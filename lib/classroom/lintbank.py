@@ -7,12 +7,14 @@ examiner, and has to get the points that stand beside it; a mistake has to fail 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
 from classroom.checked_yaml import load
 from classroom.errors import ClassroomError, near_miss
 from classroom.lintrules import Finding
+from classroom.partnames import PartNames
 from classroom.template import bank_path
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ _POINTS = {
 # More fields may stand there, for whoever reads them.
 SCHEMA = {
     "type": "array",
-    "description": "a list of answers",
+    "minItems": 1,
+    "description": "a list of answers, one at least",
     "items": {
         "type": "object",
         "description": "an answer: id, kind, cells, points",
@@ -55,12 +58,17 @@ SCHEMA = {
 }
 
 
-def members(folder: Folder, project: str, source: dict[str, NotebookNode], tests: set[str]) -> list[dict]:
+def names_in(source: dict[str, NotebookNode]) -> PartNames:
+    """What the cells of the solved notebooks are called in a bank."""
+    return PartNames((name, meta["grade_id"]) for name, found in source.items() for meta in _metas(found))
+
+
+def members(folder: Folder, project: str, source: dict[str, NotebookNode], tests: Collection[str]) -> list[dict]:
     """The bank's answers.
 
     Args:
         source: the solved notebooks by file name.
-        tests: the names of the test cells.
+        tests: what the test cells are called.
 
     Raises:
         ClassroomError: if there is no bank, or an answer in it names cells that the project does not have.
@@ -69,7 +77,8 @@ def members(folder: Folder, project: str, source: dict[str, NotebookNode], tests
     if not path.is_file():
         raise ClassroomError(f"no bank of answers: expected {folder.shown(path)}, as `classroom new` makes it")
     found, lines = load(path, SCHEMA)
-    answers = {cell.metadata.nbgrader.grade_id for notebook in source.values() for cell in _answers(notebook)}
+    names = names_in(source)
+    answers = {names.of(name, meta["grade_id"]) for name, n in source.items() for meta in _metas(n) if meta["solution"]}
     for number, member in enumerate(found):
         for field, known in (("cells", answers), ("points", tests)):
             for name in member[field]:
@@ -79,29 +88,57 @@ def members(folder: Folder, project: str, source: dict[str, NotebookNode], tests
     return found
 
 
+def unlike_their_kind(members: list[dict], worth: dict[str, float], bank: str) -> Iterator[Finding]:
+    """Where an answer expects what its kind cannot get: full marks, fewer, or nothing.
+
+    Args:
+        worth: by test cell its points.
+        bank: the name of the bank's file.
+    """
+    often = Counter(member["id"] for member in members)
+    for name in (name for name, many in often.items() if many > 1):
+        cell = next(next(iter(member["points"])) for member in members if member["id"] == name)
+        yield Finding(bank, cell, 0, "bank", f"{often[name]} answers are called {name}", "another id for each")
+    for member in members:
+        who, kind = f"{member['kind']} {member['id']}", member["kind"]
+        for cell, wanted in member["points"].items():
+            (low, high), most = (wanted if isinstance(wanted, list) else (wanted, wanted)), worth[cell]
+            expected = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+            right = {"right": low == high == most, "mistake": high < most, "shortcut": low == high == 0}[kind]
+            if low > high:
+                yield Finding(bank, cell, 0, "bank", f"{who} expects {expected} points", "the lower number first")
+            elif not right:
+                has_to = {"right": f"get all {most:g}", "mistake": f"lose some of {most:g}", "shortcut": "get 0"}[kind]
+                what = f"{who} expects {expected} points, and a {kind} has to {has_to}"
+                yield Finding(bank, cell, 0, "bank", what, "another kind, or what it expects")
+        if kind != "mistake" and member.get("fails"):
+            what = f"{who} names checks that it fails, which only a mistake does"
+            yield Finding(bank, next(iter(member["points"])), 0, "bank", what, "kind: mistake, or no fails")
+
+
 def patched(source: dict[str, NotebookNode], member: dict) -> dict[str, NotebookNode]:
     """The solved notebooks with a member's answers in place of the official ones."""
-    made = {name: copy.deepcopy(notebook) for name, notebook in source.items()}
-    for notebook in made.values():
+    made, names = {name: copy.deepcopy(notebook) for name, notebook in source.items()}, names_in(source)
+    for name, notebook in made.items():
         for cell in _answers(notebook):
-            text = member["cells"].get(cell.metadata.nbgrader.grade_id)
+            text = member["cells"].get(names.of(name, cell.metadata.nbgrader.grade_id))
             cell.source = cell.source if text is None else text.rstrip("\n")
     return made
 
 
-def compared(member: dict, outcome: dict, verdicts: Callable[[dict, str], dict]) -> Iterator[Finding]:
+def compared(member: dict, outcome: dict, verdicts: Callable[[dict, str], dict], names: PartNames) -> Iterator[Finding]:
     """Where a member did not come out as its author says.
 
     Args:
         verdicts: as `classroom.lint` reads them: by test cell points, whether each check passed, and an error.
     """
     who = f"{member['kind']} {member['id']}"
-    cells = {cell: name for name in outcome.get("notebooks", {}) for cell in verdicts(outcome, name)}
+    told = {name: verdicts(outcome, name) for name in outcome.get("notebooks", {})}
+    cells = {names.of(name, cell): (name, made) for name, ran in told.items() for cell, made in ran.items()}
     failed: set[str] = set()
     ranged = False
     for cell, wanted in member["points"].items():
-        name = cells.get(cell, "")
-        earned, checks, error = verdicts(outcome, name)[cell] if name else (0.0, {}, outcome.get("note") or "")
+        name, (earned, checks, error) = cells.get(cell, ("", (0.0, {}, outcome.get("note") or "")))
         low, high = wanted if isinstance(wanted, list) else (wanted, wanted)
         ranged = ranged or low != high
         failed |= {check for check, passed in checks.items() if not passed}
@@ -114,7 +151,14 @@ def compared(member: dict, outcome: dict, verdicts: Callable[[dict, str], dict])
     if member["kind"] == "mistake" and "fails" in member and differ:
         cell = next(iter(member["points"]))
         what = f"{who} fails {', '.join(sorted(failed)) or 'no check'}, expected {', '.join(sorted(fails))}"
-        yield Finding(cells.get(cell, ""), cell, 0, "bank", what, "a check for each mistake, with a hint that fits it")
+        yield Finding(
+            cells.get(cell, ("",))[0], cell, 0, "bank", what, "a check for each mistake, with a hint that fits it"
+        )
+
+
+def _metas(notebook: NotebookNode) -> list[dict]:
+    found = [{"solution": False, **cell.metadata.get("nbgrader", {})} for cell in notebook.cells]
+    return [meta for meta in found if meta.get("grade_id")]
 
 
 def _answers(notebook: NotebookNode) -> list[NotebookNode]:

@@ -62,12 +62,18 @@ def static_findings(
         lines = hidden_lines(cell.source, hidden)
         points = meta.get(cell.id, {}).get("points")
         for line, rule, what, instead in (*rules.run(), *check_rules(cell.names, lines, points)):
-            if not _allowed(cell.source, line, rule):
+            if not allowed(cell.source, line, rule):
                 found.append(Finding(notebook, cell.id, line, rule, what, instead))
     return found
 
 
-def _allowed(source: str, line: int, rule: str) -> bool:
+def allowed(source: str, line: int, rule: str) -> bool:
+    """Whether the author says that a finding is meant.
+
+    Args:
+        source: of the test cell.
+        line: of the finding; 0: of the cell as a whole, where only a comment on a line of its own says it.
+    """
     for number, text in enumerate(source.split("\n"), 1):
         match = _ALLOWED.search(text)
         if match and match[1] == rule and (number == line or text.lstrip().startswith("#")):

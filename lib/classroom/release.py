@@ -9,6 +9,7 @@ from pathlib import Path
 
 from classroom.errors import ClassroomError
 from classroom.folder import CONFIG, Folder
+from classroom.partnames import PartNames
 from classroom.results import digest, read_record, write_record, writing
 
 
@@ -63,12 +64,15 @@ def check_points(folder: Folder, project: str) -> None:
         return
     import nbformat
 
-    found = {}
+    points, cells = {}, []
     for path in sorted(folder.path("source", project).glob("*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             meta = cell.metadata.get("nbgrader", {})
+            cells.append((path.stem, meta.get("grade_id")))
             if meta.get("grade"):
-                found[meta["grade_id"]] = float(meta["points"])
+                points[path.stem, meta["grade_id"]] = float(meta["points"])
+    names = PartNames(cells)
+    found = {names.of(*cell): number for cell, number in points.items()}
     written = {part.cell: float(part.points) for part in described.parts}
     for cell in sorted(found.keys() | written.keys()):
         if found.get(cell) != written.get(cell):

@@ -4,6 +4,7 @@ import json
 import textwrap
 
 from classroom.folder import Folder
+from classroom.partnames import PartNames
 from classroom.results import REFUSED, read_result
 from classroom.standing import Since
 
@@ -14,8 +15,9 @@ def grades(folder: Folder, project: str) -> dict[str, dict]:
     """What the gradebook says about each submission of a project, with today's late penalties.
 
     Returns:
-        By student: `parts` (points by graded cell; None waits for a person), `points` (sum of the parts), `penalty`,
-        `total` (points minus penalty), `max`, `waiting` (whether a part waits), `seconds_late` and `comments`.
+        By student: `parts` (points by graded cell, as `classroom.partnames` calls it; None waits for a person),
+        `points` (sum of the parts), `penalty`, `total` (points minus penalty), `max`, `waiting` (whether a part waits),
+        `seconds_late` and `comments`.
     """
     from nbgrader.api import MissingEntry
 
@@ -32,12 +34,17 @@ def grades(folder: Folder, project: str) -> dict[str, dict]:
             return found
         refresh_penalties(gradebook, project, late_plugin(folder))
         order = _order(folder, project)
+        graded = [(notebook.name, cell.name) for notebook in assignment.notebooks for cell in _graded(notebook)]
+        names = PartNames([*order, *graded])
         for submission in assignment.submissions:
             cells = [grade for notebook in submission.notebooks for grade in notebook.grades]
             cells.sort(key=lambda grade: order.get((grade.notebook.name, grade.name), len(order)))
             penalty = submission.late_submission_penalty or 0.0
             found[submission.student_id] = {
-                "parts": {grade.cell.name: None if grade.needs_manual_grade else grade.score for grade in cells},
+                "parts": {
+                    names.of(grade.notebook.name, grade.name): None if grade.needs_manual_grade else grade.score
+                    for grade in cells
+                },
                 "points": submission.score,
                 "penalty": penalty,
                 "total": round(max(0.0, submission.score - penalty), 6),
@@ -47,6 +54,10 @@ def grades(folder: Folder, project: str) -> dict[str, dict]:
                 "comments": {c.name: c.comment for notebook in submission.notebooks for c in notebook.comments},
             }
     return found
+
+
+def _graded(notebook) -> list:
+    return [*notebook.grade_cells, *notebook.task_cells]
 
 
 def _order(folder: Folder, project: str) -> dict[tuple[str, str], int]:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -64,25 +65,56 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_atomically(path: Path, text: str) -> None:
+def require_target(option: str, target: Path) -> Path:
+    """A place where somebody wants a file to be: a new one, or one that is written over.
+
+    Args:
+        option: of the command line, that named it.
+
+    Raises:
+        ClassroomError: it lies in no folder, or something else is there: a folder, a device, a pipe.
+    """
+    if not target.parent.is_dir():
+        raise ClassroomError(f"{option} {target}: there is no folder {target.parent}")
+    if target.is_dir():
+        raise ClassroomError(f"{option} {target}: expected a file, got a folder")
+    if target.exists() and not target.is_file():
+        raise ClassroomError(f"{option} {target}: that is no file, and stays as it is")
+    return target
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     """Write a file whole or not at all: whoever reads it sees the old one or the new one.
+
+    Args:
+        mode: who may read it; until it is whole, nobody but its owner. 0o600 for names and grades, wherever they are.
 
     Raises:
         ClassroomError: the disk is full, the folder is read-only.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        # One name for all tries: what a process that was killed has left is written over by the next.
-        temporary = path.with_name(f".{path.name}.new")
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        temporary, flags = path.with_name(f".{path.name}.new"), os.O_TRUNC
+        if _others_write(path.parent):  # whoever made that file before us could read what we write, and change it
+            temporary, flags = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new"), os.O_EXCL
+        # Else one name for all tries: what a process that was killed has left is written over by the next.
+        handle = os.open(temporary, flags | os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
+                os.fchmod(handle, 0o600)  # of one that was left
                 file.write(text)
-            os.chmod(temporary, 0o644)
+                file.flush()
+                os.fchmod(handle, mode)
             os.replace(temporary, path)
         except BaseException:
             os.unlink(temporary)
             raise
+
+
+def _others_write(place: Path) -> bool:
+    """Whether somebody else may make files in a folder."""
+    found = os.stat(place)
+    return found.st_uid != os.geteuid() or bool(found.st_mode & 0o022)
 
 
 def write_record(path: Path, record: dict) -> None:

@@ -4,9 +4,7 @@ What a student wrote or printed may hold markup of any kind. Afterwards nothing 
 
 - outputs: text, pictures and tables stay; HTML goes through nh3's allow-list; SVG becomes a picture, in HTML too, and
   nothing runs in it; JavaScript, widgets and whatever else nbconvert does not know are left out, and the page says so;
-- text: markdown is kept as it stands if nbconvert renders it without raw HTML and without addresses other than web and
-  mail. That is found out by rendering it twice, once with all of that escaped: equal pages mean that nothing of it is
-  there, and so `$a<b$` or `a < b` are never touched. Where they differ, what is to blame is escaped in the source;
+- text: markdown is kept where nbconvert renders it without anything active, and in no long time (`written`);
 - attachments: pictures; metadata: nbgrader's and tags.
 
 The instructor's own cells, recognised by their text, keep their markup. A grade's text hash is that of the original.
@@ -16,33 +14,26 @@ import base64
 import binascii
 import re
 from collections.abc import Set
-from html import escape
 
 import nh3
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-from classroom.drawings import is_drawing, with_pictures
-from classroom.heavy import few_colours, is_quick, quick_code, shallow_html
-from classroom.images import is_too_large
+from classroom.drawings import NOT_SHOWN, as_picture, drawn_by, is_drawing, with_pictures
+from classroom.heavy import few_colours, quick_code, shallow_html
+from classroom.images import is_picture, is_readable
+from classroom.written import WEB, Budget, clean_markdown
 
 OURS = "classroom_sanitised"  # in a notebook's metadata: its texts may not be those that were handed in
+# Of one output, without its pictures: nh3 takes time with the square of the ampersands, twelve seconds for a million.
+MOST_HTML = 200_000
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
-# nbconvert takes time with the square of these: 50 kB of nothing but openings are ten seconds for whoever looks.
-_LONG, _LINE = 50_000, 400
-_MOST = {"\\\\[": 200, "\\begin{": 200, "[": 1000}
+_MOST_SPAN, _MOST_SPANS = 100, 5000  # columns or rows of one cell, of all cells of an output together
+_MOST_SIZE = 10_000  # pixels
 _LEFT_OUT = "[an output of the type {} is not shown]"
-_NO_PICTURE = "[a picture is not shown]"
+_TOO_LONG = "<p>[HTML of {} characters is not shown]</p>"
+_DATA = re.compile(r"data:image/[^\s\"'<>]*")
 _TAG = re.compile(r"[\w-]+")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PICTURE_URL = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
 _ATTACHED = re.compile(r"attachment:([^)\s\"'<>]+)")
-_WEB = re.compile(r"(https?://|mailto:|#)", re.IGNORECASE)
-# Small marks within a line, which may stay in a student's text where each is opened and closed.
-_MARK = re.compile(r"<(/?)(b|i|u|s|em|strong|sub|sup|code|kbd|mark|small)>", re.IGNORECASE)
-_OPENING = re.compile(r"<(?=[A-Za-z/!?])")
-_TAG_NOT_IN_MATH = re.compile(rf"\$[^$\n]+\$|{_OPENING.pattern}")
-_LANGUAGE = re.compile(r"^([ \t>*+\-0-9.)]*(?:`{3,}|~{3,}))[ \t]*[^\s`~][^\n`]*$", re.MULTILINE)
-_BREAK = re.compile(r"<(br|hr)\s*/?>", re.IGNORECASE)
 _TAGS = {
     *("a", "abbr", "b", "blockquote", "br", "caption", "code", "col", "colgroup", "dd", "del", "div", "dl", "dt", "em"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s"),
@@ -60,44 +51,43 @@ _ATTRIBUTES = {
 }
 
 
-def clean_notebook(notebook: dict, trusted: Set[str] = frozenset()) -> dict:
+def clean_notebook(notebook: dict, trusted: Set[str] = frozenset(), budget: Budget | None = None) -> dict:
     """A copy of an executed notebook in which nothing of the student's is active.
 
     Args:
         notebook: in nbformat 4, as a dict.
         trusted: texts of the instructor's; a cell with just such a text keeps its markup.
+        budget: of the page that it is part of; by default this notebook has one for itself.
     """
-    meta = notebook.get("metadata", {})
-    cells = [_cell(cell, trusted) for cell in notebook["cells"]]
+    meta, budget = notebook.get("metadata", {}), budget or Budget()
+    cells = [_cell(cell, trusted, budget) for cell in notebook["cells"]]
     kept = {name: meta[name] for name in ("kernelspec", "language_info") if isinstance(meta.get(name), dict)}
     return {"cells": cells, "metadata": kept | {OURS: True}, "nbformat": 4, "nbformat_minor": 5}
 
 
 def clean_html(html: str) -> str:
     """HTML by the allow-list: tables, lists, simple text, links to the web, and pictures that are there in full."""
-    return nh3.clean(
-        shallow_html(with_pictures(html), _TAGS),
-        tags=_TAGS,
-        attributes=_ATTRIBUTES,
-        attribute_filter=_attribute,
-        url_schemes={"http", "https", "mailto", "data"},
-    )
+    return by_the_list(shallow_html(with_pictures(html), _TAGS))
 
 
-def clean_markdown(source: str, attachments: dict | None = None) -> str:
-    """Markdown that nbconvert renders without anything active; the source itself where it is so already."""
-    attachments = attachments or {}
-    if len(source) > _LONG or any(source.count(text) > most for text, most in _MOST.items()):
-        return _fenced(source)
-    if not any(mark in source for mark in ("<", "](", "]:", "mermaid", "```", "~~~")):
-        return source  # neither a tag nor a link nor code
-    for candidate in _candidates(source, attachments):
-        if _is_plain(candidate, attachments):
-            return candidate
-    return "[this text cannot be shown here; it stands in the submitted file]"
+def by_the_list(html: str) -> str:
+    """What was clean and has been changed by us, cleaned again: no change is the last word on what a browser gets."""
+    left = _MOST_SPANS
+
+    def attribute(tag: str, name: str, value: str) -> str | None:
+        nonlocal left
+        if name not in ("colspan", "rowspan", "span"):
+            return _attribute(name, value)
+        if not _is_number(value, _MOST_SPAN) or int(value) > left:
+            return None
+        left -= int(value) if int(value) > 1 else 0
+        return value
+
+    schemes = {"http", "https", "mailto", "data"}
+    return nh3.clean(html, tags=_TAGS, attributes=_ATTRIBUTES, attribute_filter=attribute, url_schemes=schemes)
 
 
-def _cell(cell: dict, trusted: Set[str]) -> dict:
+def _cell(cell: dict, trusted: Set[str], budget: Budget) -> dict:
     kind, source = cell["cell_type"], _text(cell["source"])
     meta = cell.get("metadata") or {}
     kept = {name: meta[name] for name in ("nbgrader", "deletable", "editable") if name in meta}
@@ -110,22 +100,23 @@ def _cell(cell: dict, trusted: Set[str]) -> dict:
             clean["source"], more = quick_code(source)
             clean["metadata"] |= more
         clean["execution_count"] = _number(cell.get("execution_count"))
-        clean["outputs"] = [out for output in cell.get("outputs", []) if (out := _output(output)) is not None]
+        outputs = [_output(output, budget) for output in cell.get("outputs", [])]
+        clean["outputs"] = [output for output in outputs if output is not None]
         return clean
     ours = source in trusted
     if kind != "markdown":
         mimetype = {"raw_mimetype": meta["raw_mimetype"]} if "raw_mimetype" in meta else {}
         if ours:
             return clean | {"metadata": clean["metadata"] | mimetype}
-        return clean | {"cell_type": "markdown", "source": _fenced(source)}
-    attachments = _attachments(cell.get("attachments"))
+        return clean | {"cell_type": "markdown", "source": budget.source(source)}
+    attachments = _attachments(cell.get("attachments"), budget)
     missing = set(_ATTACHED.findall(source)) - attachments.keys()  # nbconvert ends with an error where one is
     if not ours or missing:
-        clean["source"] = clean_markdown(source, attachments)
+        clean["source"] = clean_markdown(source, attachments, budget)
     return clean | ({"attachments": attachments} if attachments else {})
 
 
-def _output(output: dict) -> dict | None:
+def _output(output: dict, budget: Budget) -> dict | None:
     """An output of a kind that nbformat knows, with clean contents; None for others."""
     kind = output.get("output_type")
     if kind == "stream":
@@ -137,27 +128,33 @@ def _output(output: dict) -> dict | None:
         return {"output_type": "error", "ename": name, "evalue": value, "traceback": lines}
     if kind not in ("display_data", "execute_result"):
         return None
-    clean = {"output_type": kind, "metadata": _size(output), "data": _data(output.get("data") or {})}
+    clean = {"output_type": kind, "metadata": _size(output), "data": _data(output.get("data") or {}, budget)}
     return clean | ({"execution_count": _number(output.get("execution_count"))} if kind == "execute_result" else {})
 
 
-def _data(bundle: dict) -> dict[str, str]:
+def _data(bundle: dict, budget: Budget) -> dict[str, str]:
     clean = {}
     for mime, value in bundle.items():
         if mime in ("text/plain", "text/latex"):  # nbconvert escapes both
             clean[mime] = few_colours(_text(value))
         elif mime == "text/html":
-            clean[mime] = clean_html(_text(value))
+            html = with_pictures(_text(value))
+            length = len(_DATA.sub("", html))
+            if length <= MOST_HTML and budget.takes_html(length):
+                clean[mime] = clean_html(html)
+            elif "text/plain" not in bundle:  # a long table has it
+                clean[mime] = _TOO_LONG.format(length)
         elif mime == "text/markdown":
-            clean[mime] = clean_markdown(_text(value))
+            clean[mime] = clean_markdown(_text(value), None, budget)
         elif mime in _PICTURES:
             picture = _base64(value)
-            if picture and not is_too_large(base64.b64decode(picture)):
+            if is_readable(base64.b64decode(picture)):
                 clean[mime] = picture
     svg = bundle.get("image/svg+xml")
     if svg is not None and "text/html" not in clean:  # as a picture
-        encoded = base64.b64encode(_text(svg).encode()).decode()
-        clean["text/html"] = f'<img alt="a drawing" src="data:image/svg+xml;base64,{encoded}">'
+        clean["text/html"] = as_picture(_text(svg))
+    if not budget.draws(drawn_by(clean.get("text/html", ""))):
+        clean["text/html"] = NOT_SHOWN
     if not clean:  # nbconvert warns of an output with nothing in it
         shown = ", ".join(str(mime)[:60] for mime in bundle)
         clean["text/plain"] = _LEFT_OUT.format(shown) if shown else ""
@@ -169,142 +166,43 @@ def _size(output: dict) -> dict:
     clean = {}
     for mime, values in (output.get("metadata") or {}).items():
         if mime in _PICTURES and isinstance(values, dict):
-            sizes = {name: values[name] for name in ("width", "height") if isinstance(values.get(name), int)}
+            sizes = {name: values[name] for name in ("width", "height") if _is_size(values.get(name))}
             if sizes:
                 clean[mime] = sizes
     return clean
 
 
-def _attachments(found: object) -> dict[str, dict[str, str]]:
+def _attachments(found: object, budget: Budget) -> dict[str, dict[str, str]]:
     clean = {}
     for name, bundle in (found if isinstance(found, dict) else {}).items():
-        known = (*_PICTURES, "image/svg+xml")  # in an <img>, where a drawing runs and loads nothing
-        pictures = {mime: _base64(value) for mime, value in bundle.items() if mime in known and _base64(value)}
-        if pictures:
+        pictures = {mime: _base64(value) for mime, value in bundle.items() if mime in (*_PICTURES, "image/svg+xml")}
+        # A drawing is shown in an <img>, too, where it runs and loads nothing.
+        pictures = {mime: data for mime, data in pictures.items() if _is_shown(f"data:{mime};base64,{data}")}
+        if pictures and budget.draws(sum(drawn_by(f"data:{mime};base64,{data}") for mime, data in pictures.items())):
             clean[name] = pictures
     return clean
 
 
-def _attribute(tag: str, name: str, value: str) -> str | None:
+def _attribute(name: str, value: str) -> str | None:
     if name == "src":
-        return value if _PICTURE_URL.fullmatch(value) or is_drawing(value) else None
+        return value if _is_shown(value) else None
     if name == "href":
-        return value if _WEB.match(value) else None
-    if name in ("width", "height", "border", "colspan", "rowspan", "span", "start"):
-        return value if value.isascii() and value.isdigit() and len(value) < 5 else None
+        return value if WEB.match(value) else None
+    if name in ("width", "height", "border", "start"):
+        return value if _is_number(value, _MOST_SIZE) else None
     return value
 
 
-class _Strict(IPythonRenderer):
-    """nbconvert's renderer with everything that may be active escaped, and a list of what that was."""
-
-    def __init__(self, attachments: dict) -> None:
-        super().__init__(escape=False, attachments=attachments)
-        self.html: list[str] = []
-        self.urls: list[str] = []
-        self.languages: list[str] = []  # of blocks of code that would take too long
-
-    def inline_html(self, html: str) -> str:
-        self.html.append(html)
-        return html if _MARK.fullmatch(html) or _BREAK.fullmatch(html) else escape(html)
-
-    def block_html(self, html: str) -> str:
-        self.html.append(html)
-        return f"<p>{escape(html)}</p>\n"
-
-    def block_code(self, code: str, info: str | None = None) -> str:
-        if info and not is_quick(code, (info.split() or [""])[0]):
-            self.languages.append(info)
-            info = None
-        return super().block_code(code, info)
-
-    def block_mermaidjs(self, code: str) -> str:
-        return super().block_mermaidjs(escape(code))
-
-    def link(self, text: str, url: str, title: str | None = None) -> str:
-        if not _WEB.match(url):
-            self.urls.append(url)
-            url = "#"
-        return super().link(text, url, title)
-
-    def image(self, text: str, url: str, title: str | None = None) -> str:
-        shown = url.removeprefix("attachment:") in self.attachments if url.startswith("attachment:") else False
-        if not shown and not _PICTURE_URL.fullmatch(url):  # one that is not there would end nbconvert
-            self.urls.append(url)
-            url = "#"
-        return super().image(text, url, title)
+def _is_shown(address: str) -> bool:
+    return is_picture(address) or is_drawing(address)
 
 
-def _rendered(source: str, renderer: IPythonRenderer) -> str:
-    return MarkdownWithMath(renderer=renderer).render(source)
+def _is_number(text: str, most: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= most
 
 
-def _is_plain(source: str, attachments: dict) -> bool:
-    """Whether nbconvert's page of it has nothing active, and can be made at all."""
-    strict = _Strict(attachments)
-    try:
-        page = _rendered(source, strict)
-        if strict.languages:
-            return False
-        same = page == _rendered(source, IPythonRenderer(escape=False, attachments=attachments))
-    except Exception:  # whatever a renderer trips over, an instructor's page would trip over too
-        return False
-    return same and _balanced(strict.html)
-
-
-def _balanced(snippets: list[str]) -> bool:
-    """Whether each small mark is closed, innermost first, so that none runs on into the rest of the page."""
-    opened: list[str] = []
-    for snippet in snippets:
-        mark = _MARK.fullmatch(snippet)
-        if mark is None:
-            continue
-        if not mark[1]:
-            opened.append(mark[2].lower())
-        elif not opened or opened.pop() != mark[2].lower():
-            return False
-    return not opened
-
-
-def _candidates(source: str, attachments: dict):
-    """The source, and then with less and less of it: the first one that is plain is taken."""
-    yield source
-    for pattern in (_TAG_NOT_IN_MATH, _OPENING):
-        once = _mended(source, attachments, pattern)
-        yield once
-        yield _mended(once, attachments, pattern)  # links that only now are links
-    yield _fenced(source)
-
-
-def _mended(source: str, attachments: dict, pattern: re.Pattern) -> str:
-    """The source with harmful tags escaped and addresses replaced, as far as they are found in it letter for letter."""
-    strict = _Strict(attachments)
-    try:
-        _rendered(source, strict)
-    except Exception:  # then nothing is to blame in particular
-        return pattern.sub(_escaped, source)
-    if strict.languages:
-        source = _LANGUAGE.sub(r"\1", source)
-    for html in sorted(set(strict.html), key=len, reverse=True):
-        if not (_MARK.fullmatch(html) and _balanced(strict.html)) and not _BREAK.fullmatch(html):
-            source = source.replace(html.strip("\n"), pattern.sub(_escaped, html.strip("\n")))
-    for url in sorted(set(strict.urls), key=len, reverse=True):
-        source = source.replace(url, "attachment:" if url.startswith("attachment:") else "#")
-        source = re.sub(r"!\[[^\]]*\]\((#|attachment:)[^)]*\)", _NO_PICTURE, source)
-    return source
-
-
-def _escaped(found: re.Match) -> str:
-    return "&lt;" if found[0] == "<" else found[0]
-
-
-def _fenced(source: str) -> str:
-    """The source as a block of code, with a fence longer than any in it, and no line too long for nbconvert."""
-    lines = [line[at : at + _LINE] for line in source.split("\n") for at in range(0, len(line) or 1, _LINE)]
-    source = "\n".join(lines)
-    longest = max((len(run) for run in re.findall(r"`+", source)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{source}\n{fence}"
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MOST_SIZE
 
 
 def _base64(value: object) -> str:

@@ -8,6 +8,7 @@ from dateutil import tz
 
 from classroom.errors import ClassroomError, near_miss
 from classroom.folder import Folder
+from classroom.job import CRASHED
 from classroom.report import overview, table
 from classroom.results import FAILED, read_record, read_result
 from classroom.terminal import counted, one_line
@@ -43,6 +44,8 @@ def status(folder: Folder, project: str, say: Callable[[str], None]) -> dict:
     by_hand = sum(bool(row["waiting"]) for row in rows)
     said = [f"{number} {outcome}" for outcome, number in sorted(counts.items())]
     said += [f"{by_hand} with a written part that waits for you"] if by_hand else []
+    crashed = sum(CRASHED in row["note"] for row in rows)
+    said += [f"{crashed} to look at, since {CRASHED}"] if crashed else []
     if rows:
         say(f"{counted(len(rows), 'submission')}: {', '.join(said)}")
     elif released:
@@ -151,7 +154,10 @@ def _lines(report: dict, row: dict) -> list[str]:
     lines += [f"not taken  {record['file'] or 'the submission'}: {record['reason']}" for record in report["refused"]]
     lines += [f"rebuilt    {note}" for note in result.get("rebuilt", [])]
     for name, cells in result.get("cells", {}).items():
-        lines += ["", name, *_cells(cells, result.get("points", {}).get(name, {}), row.get("parts") or {})]
+        points, stem = result.get("points", {}).get(name, {}), name.removesuffix(".ipynb")
+        parts = row.get("parts") or {}  # of all notebooks; where two have one id, it is with its notebook
+        parts = {cell: parts.get(f"{stem}/{cell}", parts.get(cell)) for cell in points}
+        lines += ["", name, *_cells(cells, points, parts)]
     lines += [""] + [f"{name:<10} {place}" for name, place in report["files"].items()]
     return lines
 

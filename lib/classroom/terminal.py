@@ -7,8 +7,10 @@ overwrites what stands before it; marks of direction turn a name around; a line 
 import re
 from collections.abc import Iterable
 
-# Controls of ASCII and Latin-1, separators of lines, marks that change the direction of what follows, lone surrogates.
+# Controls of ASCII and Latin-1, separators of lines, marks that change the direction of what follows, lone surrogates;
+# and what is there without being seen, but not the joiners that some scripts are written with.
 _ACTIVE = "\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
+_ACTIVE += "\u200b\u2060-\u2065\u206a-\u206f\ufff9-\ufffb\U000e0000-\U000e007f"
 _IN_TEXT = re.compile(f"[{_ACTIVE}]")
 _IN_NAMES = re.compile(f"[{_ACTIVE}\t\n]")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from classroom.sandbox.policy import SandboxError
+from classroom.sandbox.policy import ExaminerCrashedError, SandboxError
 from classroom.session import CellResult, Session
 
 SAID = "Your code printed this while it was tested:"
@@ -23,14 +23,23 @@ class TestStep:
         plan: of this notebook, as `classroom.plan.plan` makes it, with `replay` as this submission needs it.
         seed: of the class and project, for `deeppractice.checks.fresh_seed`.
         call_seconds: limit of one call of the student's code; half the cell's by default.
+        last_try: the examiner has crashed in every try before this one. If it does so again, with the same submission
+            on a machine that goes on working, that is how the submission ends, or it could never be graded.
     """
 
     __test__ = False  # not a class of tests, for pytest
 
     def __init__(
-        self, session: Session, plan: dict | None = None, *, seed: int = 0, call_seconds: float | None = None
+        self,
+        session: Session,
+        plan: dict | None = None,
+        *,
+        seed: int = 0,
+        call_seconds: float | None = None,
+        last_try: bool = False,
     ) -> None:
         self._session, self._plan, self._seed, self._call_seconds = session, plan or {}, seed, call_seconds
+        self._last_try = last_try
 
     def run(self, cell: dict, seconds: float, left: Callable[[], float] | None = None) -> CellResult:
         """Run one test cell, hidden tests included.
@@ -42,6 +51,7 @@ class TestStep:
 
         Raises:
             SandboxError: no verdict could be reached, through no fault of the student's; it names the cell.
+            ExaminerCrashedError: it was the examiner that crashed, and this is not the last try.
         """
         name = cell["metadata"]["nbgrader"]["grade_id"]
         known = self._plan.get(name)
@@ -58,6 +68,10 @@ class TestStep:
         }
         try:
             result = self._session.examine(request, seconds=seconds)
+        except ExaminerCrashedError as fault:
+            if not self._last_try:
+                raise ExaminerCrashedError(f"cell {name}: {fault}") from None
+            return CellResult(status="died", reason="examiner", by="examiner")
         except SandboxError as fault:
             raise SandboxError(f"cell {name}: {fault}") from None
         if result.said.strip():

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent / "suite"))  # not a package
 from attack_pages import pages
 from attack_run import HONEST, command
 from attack_table import BEGIN, END, table
-from attack_target import FULL, HIDDEN_CODE, PROJECT
+from attack_target import FULL, HIDDEN_CODE, PRINTED_IN_HIDDEN, PROJECT
 from attack_tries import CLASSES, tries
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,6 +99,7 @@ def test_no_feedback_shows_a_secret_or_a_hidden_test(graded, feedback):
         }
         assert [kind for kind, secret in secrets.items() if secret in text] == [], path
         assert HIDDEN_CODE not in text, path
+        assert PRINTED_IN_HIDDEN not in text, path
 
 
 # Of a student's, and laid over the page: what a person sees instead of the grade.

@@ -41,6 +41,8 @@ def worker():
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "infra" or (what == "infra-once" and tries == 1):
             outcome |= {"state": "infra-error", "note": "the template ended"}
+        if what == "crash" and not (job.get("last_try") and tries == 3):
+            outcome |= {"state": "infra-error", "note": "the examiner crashed", "crashed": tries > job.get("well", 0)}
         if what == "raise":
             raise OSError("the disk is full")
         if what == "differs":
@@ -112,6 +114,18 @@ def test_failures_of_ours_are_tried_again(engine, tmp_path):
     assert (found[1]["state"], found[1]["note"], found[1]["tries"]) == ("infra-error", "the template ended", TRIES)
     assert (found[2]["state"], found[2]["note"]) == ("infra-error", "OSError: the disk is full")
     assert len(list(always.iterdir())) == TRIES
+
+
+def test_only_after_crashes_alone_a_job_is_told_that_it_is_the_last_try(engine, tmp_path):
+    for name in ("crash", "mixed"):
+        (tmp_path / name).mkdir()
+    jobs = [
+        {"do": "crash", "marks": str(tmp_path / "crash")},
+        {"do": "crash", "marks": str(tmp_path / "mixed"), "well": 1},
+    ]
+    found = run(engine, jobs)
+    assert (found[0]["state"], found[0]["tries"]) == ("graded", TRIES)
+    assert (found[1]["state"], found[1]["tries"]) == ("infra-error", TRIES), "the first try failed in another way"
 
 
 def test_another_environment_ends_the_batch_with_one_message(engine):

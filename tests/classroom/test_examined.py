@@ -378,6 +378,30 @@ def test_a_supplied_cell_that_fails_in_the_examiner_is_our_fault_and_named():
     assert "setup" in outcome["note"]
 
 
+CRASHES = "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)"
+
+
+def test_a_crash_of_the_examiner_is_tried_again_and_at_the_last_try_it_is_how_it_ended():
+    cells = _cells()
+    cells[2].source = CRASHES  # as a test's own extension would, or what a submission gives it to read
+    outcome = run_job(make(*cells), open_insecure)
+    assert (outcome["state"], outcome["crashed"], outcome["notebooks"]) == ("infra-error", True, {})
+    assert "double-tests" in outcome["note"]
+    outcome = run_job(make(*cells) | {"last_try": True}, open_insecure)
+    assert (outcome["state"], outcome["crashed"]) == ("student-error", False)
+    assert outcome["note"].startswith("the tests' own process crashed in cell double-tests at every try")
+    assert "until a person has looked" in outcome["note"]
+    assert [cell["status"] for cell in outcome["cells"]["a.ipynb"]] == ["ok", "ok", "died", "not-run", "not-run"]
+    assert [cell.get("by") for cell in outcome["cells"]["a.ipynb"]][2] == "examiner"
+
+
+def test_other_failures_of_ours_are_never_the_students_at_any_try():
+    cells = _cells()
+    cells[0].source += "\nimport os\nif os.environ.get('EXAMINED') is None:\n    raise OSError('no data')"
+    outcome = run_job(make(*cells) | {"last_try": True}, open_insecure)
+    assert (outcome["state"], outcome["crashed"]) == ("infra-error", False)
+
+
 def test_names_that_only_a_test_binds_are_there_for_cells_after_it():
     cells = _cells()
     cells[2].source = "seen = [double(1)]\nassert seen == [2]"

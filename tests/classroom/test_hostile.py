@@ -98,6 +98,7 @@ def test_text_for_a_terminal() -> None:
         "a\\x1b[31m\tb\n\\x9b\\r\\udcff\\u202e é 漢 🎈\u200d"
     )
     assert terminal.one_line("a\nb\tc") == r"a\nb\tc"
+    assert terminal.one_line("a\u200bd\u2060a\U000e0041 \u200d") == "a\\u200bd\\u2060a\\U000e0041 \u200d"
     assert terminal.some(map(str, range(9)), 6) == ["0", "1", "2", "… 3 more …", "6", "7", "8"]
 
 

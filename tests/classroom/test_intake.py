@@ -20,9 +20,11 @@ import pytest
 
 from classroom.errors import ClassroomError, RefusedError
 from classroom.folder import Folder
+from classroom.handout import reasons
 from classroom.intake import collect, read_regular, read_submission, refusals, take
 from classroom.intake.files import FolderTree
 from classroom.intake.names import match
+from classroom.intake.run import MOST_STRAYS
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # nbgrader's own
 ME = pwd.getpwuid(os.getuid()).pw_name  # the owner of what this test hands in
@@ -127,13 +129,35 @@ def test_the_owner_has_to_be_the_student(folder, inbound, release):
     report = go(folder)
     assert report["collected"] == []
     name = f"somebody-else+tiny+{CLAIM}+cmFuZG9t"
-    assert refused(report) == {("somebody-else", ""): f"{name} belongs to {ME}, not to somebody-else"}
-    assert [record["file"] for record in refusals(folder, "tiny", "somebody-else")] == [""]
+    assert refused(report) == {(name, ""): f"it belongs to {ME}, not to somebody-else"}
+    assert refusals(folder, "tiny", "somebody-else") == []
+    assert [record["stray"] for record in refusals(folder, "tiny")] == [True]
     with open(folder.root / "nbgrader_config.py", "a") as file:
         file.write("c.ExchangeCollect.check_owner = False\n")
     report = go(Folder(folder.root))
     assert report["collected"] == ["somebody-else"]
     assert "check_owner is off" in report["said"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_nobody_is_told_what_somebody_else_writes_into_their_name(folder, inbound, release):
+    """A name in the exchange is text of whoever made the folder, and a page of reasons would show it to the student."""
+    submit(inbound, ME, release)
+    for number in range(30):
+        place = inbound / f"{ME}+tiny+2026-02-05 CALL 555 {number:02} AND PAY+x"
+        place.mkdir()
+        os.chown(place, 1, 1)
+    for name, made in (("a-link", os.symlink), ("b-file", lambda _, path: path.write_text("x"))):
+        made("elsewhere", place := inbound / f"{ME}+tiny+2026-02-05 CALL {name}+x")
+        os.chown(place, 1, 1, follow_symlinks=False)
+    report = go(folder)
+    assert report["collected"] == [ME]
+    assert not any(record["student"] == ME for record in refusals(folder, "tiny"))
+    assert reasons(folder, "tiny") == {}
+    other = pwd.getpwuid(1).pw_name
+    assert len(report["refused"]) == MOST_STRAYS
+    assert f"12 folders more that belong to {other}" in report["said"]
+    assert all("CALL" not in record["reason"] for record in report["refused"])
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")

@@ -161,13 +161,16 @@ def test_both_ways_of_running_are_held_against_each_other(plain_course, capsys):
         code("moved", "xs = [1, 2]\ntotal(xs)\nassert len(xs) == 3  # lint: ok unmoved", points=2),
         code("given", "assert True", points=1),
         code("wrong", "assert total([1]) == 2", points=1),
+        code("meant", "# lint: ok unanswered\nassert True", points=1),
+        code("so", "# lint: ok differs\nxs = [1]\ntotal(xs)\nassert len(xs) == 2  # lint: ok unmoved", points=1),
+        code("never", "# lint: ok solution\nassert total([1]) == 2", points=1),
     )
     exit_code, report = run(course, "lint", "ps1")
     assert exit_code == 1
     assert report["ran"]
     by_cell = {(finding["cell"], finding["rule"]) for finding in report["findings"]}
     # the list is changed in a kernel, and never written back in the examiner
-    assert by_cell == {("moved", "differs"), ("given", "unanswered"), ("wrong", "solution")}
+    assert by_cell == {("moved", "differs"), ("given", "unanswered"), ("wrong", "solution"), ("never", "solution")}
     said = capsys.readouterr().out
     assert "gets 0 points in the examiner and 2 under Validate" in said
     assert not (course.parents[1] / "gradebook.db").exists()
@@ -184,6 +187,11 @@ def test_a_test_that_later_cells_build_on_is_named(plain_course):
     assert exit_code == 1
     assert [(finding["cell"], finding["rule"]) for finding in report["findings"]] == [("test", "borrowed")]
     assert not report["ran"]
+    answer, after = code("answer", SOLVED, answer=True), code("after", "print(expected)")
+    test = "{}\nassert total([1, 2]) == expected"
+    for bound, found in (("expected = 3  # lint: ok borrowed", 1), ("# lint: ok borrowed\nexpected = 3", 0)):
+        plain_course(answer, code("test", test.format(bound), points=1), after)
+        assert run(course, "lint", "ps1", "--no-run")[0] == found, "of a whole cell, so on a line of its own"
 
 
 def test_a_clean_project_and_its_files(plain_course):

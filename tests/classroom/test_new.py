@@ -1,12 +1,16 @@
 """`classroom new`: the project that it makes is released, is clean, and is graded as its bank says."""
 
 import json
+import re
+from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 
 from classroom.demo import submission
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -84,8 +88,45 @@ def test_its_bank_is_graded(course):
         bank.write_text(good.replace("smooth-tests: 30", mistake))
         done = course.run("lint", "heat", "--bank")
         assert (done.returncode, message in done.stderr) == (2, True), done.stderr
+    for mistake, message in (
+        ("[]", "expected a list of answers, one at least"),
+        ("# nothing yet", "expected a list of answers, one at least"),
+    ):
+        bank.write_text(mistake)
+        done = course.run("lint", "heat", "--bank")
+        assert (done.returncode, message in done.stderr) == (2, True), done.stderr
     bank.unlink()
     assert "no bank of answers: expected banks/heat.yml" in course.run("lint", "heat", "--bank").stderr
+
+
+def test_what_the_guide_shows_of_a_bank_is_so(course):
+    assert course.run("new", "heat").returncode == 0
+    guide = (ROOT / "book/teach/write.md").read_text()
+    (entry,) = re.findall(r"```yaml\n(- id: .*?)```", guide, re.DOTALL)
+    (said,) = re.findall(r"```none\n(heat\.ipynb, cell .*?)```", guide, re.DOTALL)
+    (other,) = re.findall(r"Had it said `(.*?)` above", guide)
+    bank = course.root / "banks" / "heat.yml"
+    bank.write_text(entry)
+    assert course.report("lint", "heat", "--bank")["findings"] == []
+    bank.write_text(re.sub(r"points: \{.*?\}", other, entry))
+    done = course.run("lint", "heat", "--bank")
+    assert done.returncode == 1
+    assert said in done.stdout
+
+
+def test_what_only_looks_begins_no_class(course):
+    assert course.run("new", "heat").returncode == 0
+    assert course.run("lint", "heat", "--no-run").returncode == 0
+    assert course.run("lint", "haet").returncode == 2
+    assert not (course.root / "course").exists()
+
+
+@pytest.mark.parametrize("command", ["audit", "lint"])
+def test_a_mistyped_project_is_near_one_that_no_class_gives(course, command):
+    assert course.run("new", "wave").returncode == 0  # course.yml gives `heat`
+    done = course.run(command, "wvae")
+    assert done.returncode == 2
+    assert done.stderr == "classroom: no project 'wvae'; did you mean wave?\n"
 
 
 def test_the_rule_for_assistants_is_read_before_the_first_answer(course):
@@ -129,6 +170,25 @@ def test_a_name_that_cannot_be_is_refused(course, name):
 def test_a_title_that_would_break_the_files_is_refused(course):
     assert course.run("new", "heat", "--title", 'a "title"').returncode == 2
     assert course.run("new", "heat", "--title", "a\x07b").returncode == 2
+    for nothing in ("", "   ", "\t\n"):
+        done = course.run("new", "heat", "--title", nothing)
+        assert (done.returncode, "expected some plain text" in done.stderr) == (2, True)
+    assert list((course.root / "solutions").iterdir()) == []
+
+
+def test_what_cannot_be_written_as_a_whole_is_not_there_at_all(course):
+    """A file where the bank's folder should be: the source is ready by then."""
+    (course.root / "banks").write_text("a file")
+    done = course.run("new", "heat")
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "cannot write" in done.stderr
+    assert list((course.root / "solutions").iterdir()) == []
+    (course.root / "banks").unlink()
+    (course.root / "solutions" / ".heat.new").mkdir()  # of one that was killed
+    (course.root / "solutions" / ".heat.new" / "heat.ipynb").write_text("half")
+    assert course.run("new", "heat").returncode == 0
+    assert [path.name for path in (course.root / "solutions").iterdir()] == ["heat"]
+    assert sorted(path.name for path in (course.root / "solutions" / "heat").iterdir()) == ["heat.ipynb", "project.yml"]
 
 
 def test_a_class_that_does_not_give_the_project_is_told_how(course):

@@ -5,11 +5,13 @@ the file and its head; every kind of damage; a full disk is somebody else's test
 """
 
 import json
+import stat
 
 import pytest
 
+from classroom.errors import ClassroomError
 from classroom.folder import Folder
-from classroom.results import DAMAGED, compose, read_result, without_run, write_result
+from classroom.results import DAMAGED, compose, read_result, without_run, write_atomically, write_result
 
 ABOUT = {"student": "ada", "project": "tiny", "submission": "s", "grader": "g"}
 
@@ -169,3 +171,40 @@ def test_a_damaged_file_is_a_state_of_its_own(folder, make_result, tmp_path):
     path.unlink()
     path.mkdir()
     assert read_result(path)["outcome"] == DAMAGED
+
+
+# Written where others may write, too.
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_file_that_others_made_before_is_not_written_into(shared, tmp_path):
+    """Whoever holds it open would read the grades, and could change them."""
+    place = tmp_path / "pub"
+    place.mkdir(mode=0o700)
+    place.chmod(0o777 if shared else 0o700)
+    waiting = place / ".grades.csv.new"
+    waiting.write_text("left\n")
+    waiting.chmod(0o666)
+    with open(waiting) as held:
+        write_atomically(place / "grades.csv", "ada,3\n", mode=0o600)
+        held.seek(0)
+        assert (held.read() == "ada,3\n") is not shared, "in a folder of one's own it is what a killed process left"
+    assert (place / "grades.csv").read_text() == "ada,3\n"
+    assert stat.S_IMODE((place / "grades.csv").stat().st_mode) == 0o600
+    assert {path.name for path in place.iterdir()} == {"grades.csv"} | ({waiting.name} if shared else set())
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_link_in_its_way_is_not_followed(shared, tmp_path):
+    place, mine = tmp_path / "pub", tmp_path / "mine"
+    place.mkdir()
+    place.chmod(0o777 if shared else 0o700)
+    mine.write_text("mine\n")
+    mine.chmod(0o600)
+    (place / ".page.html.new").symlink_to(mine)
+    if shared:
+        write_atomically(place / "page.html", "<p>\n")
+    else:
+        with pytest.raises(ClassroomError, match="cannot write"):
+            write_atomically(place / "page.html", "<p>\n")
+    assert (mine.read_text(), stat.S_IMODE(mine.stat().st_mode)) == ("mine\n", 0o600)

@@ -2,7 +2,8 @@
 
 The project is released to a class of its own, which lies in the folder `audit` of the real one while it runs; in it
 hand in some fifty students that do harm or nothing, and two that are right (`classroom.audit.attacks`). They are
-graded by the same code as any class. Nothing of the real class is read or written.
+graded by the same code as any class. Nothing of the real class is read or written, but the bait for the attacks lies in
+the course's folder meanwhile.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING
 from classroom.audit.attacks import ANSWERS, FORGERIES, LIMITS, REACH, RIGHT, Attack, attacks, search
 from classroom.audit.effects import Bait, Watch, laid, overdue
 from classroom.audit.table import lines
-from classroom.audit.verdicts import Row, as_dicts, count, given, in_session, lost, require_cells
+from classroom.audit.verdicts import Row, as_dicts, count, given, in_session, lost, names_in, require_cells
 from classroom.autograde import Wishes, autograde, limits
 from classroom.folder import Folder
+from classroom.partnames import PartNames
 from classroom.rebuild import master
 from classroom.release import release, source_digest
 from classroom.results import GRADED, REFUSED, STUDENT_ERROR, read_result, writing
@@ -76,7 +78,8 @@ def audit(
     """Try the attacks on a project.
 
     Args:
-        folder: the real class; it is neither read nor written, but for the folder `audit` in it.
+        folder: the real class; it is neither read nor written, but for the folder `audit` in it. Canaries lie at the
+            top of the course meanwhile.
         engine: runs the submissions, in the sandbox of this machine.
         quick: only the most telling attacks.
 
@@ -98,6 +101,7 @@ def audit(
         described = own.project(project)
         allowed = list(described.audit) if described else []
         require_cells(allowed, masters)
+        names = names_in(masters)
         chosen = attacks(quick=quick)
         rows = {attack.student: Row(attack) for attack in chosen}
         with laid(own, masters, material.released, folder.home) as (bait, watch):
@@ -108,12 +112,12 @@ def audit(
             effects = watch.outside()
             records = {s: read_result(own.record("result", project, s)) for s in rows}
             for student, row in rows.items():
-                _judge(row, records[student], watch, hidden=bool(bait.needles))
+                _judge(row, records[student], watch, names, hidden=bool(bait.needles))
         effects += _gradebook(own, project, records)
-        earned = count(list(rows.values()), {r.attack.name: given(records[s]) for s, r in rows.items()}, allowed)
+        earned = count(list(rows.values()), {r.attack.name: given(records[s], names) for s, r in rows.items()}, allowed)
         if source_digest(own, project) != before:
             effects.append("the source of the project was changed")
-    exposed = in_session(list(records.values()))
+    exposed = in_session(list(records.values()), names)
     gained = any(one.reason is None for one in earned)
     clean = not (gained or effects or exposed or any(row.effects for row in rows.values()))
     for line in lines(project, list(rows.values()), earned, effects, exposed, [] if quick else allowed):
@@ -139,8 +143,7 @@ def _own_class(folder: Folder, project: str) -> Iterator[OwnClass]:
             if place.name != ".lock":
                 shutil.rmtree(place) if place.is_dir() and not place.is_symlink() else place.unlink()
         try:
-            if not list(own.path("source", project).glob("*.ipynb")):
-                folder.require(project)
+            folder.require_source(project)
             yield own
         finally:
             if named is None:  # `Folder.app` has set it
@@ -186,7 +189,7 @@ def _grade(own: OwnClass, project: str, rows: dict[str, Row], say: Callable[[str
                 rows[student].limit = wishes.seconds or usual.seconds
 
 
-def _judge(row: Row, record: dict, watch: Watch, *, hidden: bool) -> None:
+def _judge(row: Row, record: dict, watch: Watch, names: PartNames, *, hidden: bool) -> None:
     """Put what came of one submission into its row."""
     row.outcome, row.note = record.get("outcome", "none"), record.get("note") or ""
     row.seconds = record.get("seconds") or 0.0
@@ -199,9 +202,12 @@ def _judge(row: Row, record: dict, watch: Watch, *, hidden: bool) -> None:
         row.effects.append(f"its search did not get to its end, so that nothing is known: {row.note or row.outcome}")
     if row.attack.group == RIGHT:
         row.parts = {
-            name: cell["auto"] for n in record.get("points", {}).values() for name, cell in n.items() if cell["auto"]
+            names.of(notebook, name): cell["auto"]
+            for notebook, cells in record.get("points", {}).items()
+            for name, cell in cells.items()
+            if cell["auto"]
         }
-        row.effects += [f"the solution lost points: {what}" for what in lost(record)]
+        row.effects += [f"the solution lost points: {what}" for what in lost(record, names)]
 
 
 def _gradebook(own: OwnClass, project: str, records: dict[str, dict]) -> list[str]:

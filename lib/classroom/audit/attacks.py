@@ -63,7 +63,7 @@ class Attack:
         return f"{_ORDER[self.group]}-{'-'.join(words)}"
 
 
-# Graded in this order: of the right ones the first comes before all attacks and the last after them.
+# What the names of its students begin with. In which order they are graded says `classroom.audit._grade`.
 _ORDER = {RIGHT: "right", ANSWERS: "answers", FORGERIES: "forgery", LIMITS: "limits", REACH: "reach"}
 
 

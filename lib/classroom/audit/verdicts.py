@@ -1,10 +1,12 @@
 """What the attacks of an audit earned: which check gave points for which of them, and whether the author allows it."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 from classroom.audit.attacks import RIGHT, Attack
 from classroom.errors import ClassroomError, near_miss
+from classroom.partnames import PartNames
 
 WHOLE = ""  # in place of a check's name: the cell gives its points as a whole
 _CLOSE = 1e-9
@@ -51,22 +53,23 @@ class Row:
         return {**about, **kept}
 
 
-def given(record: dict) -> dict[tuple[str, str], float]:
-    """The points that a result gives in its test cells, by cell and check."""
+def given(record: dict, names: PartNames) -> dict[tuple[str, str], float]:
+    """The points that a result gives in its test cells, by cell, as `names` calls it, and check."""
     found: dict[tuple[str, str], float] = {}
     for name, points in record.get("points", {}).items():
         checks = {cell["grade_id"]: cell.get("checks") or [] for cell in record["cells"].get(name, ())}
         for cell, earned in points.items():
             if cell not in checks or not earned["auto"]:  # a part that a person grades; nothing
                 continue
-            passed = {(cell, check["name"]): check["points"] for check in checks[cell] if check["passed"]}
+            called = names.of(name, cell)
+            passed = {(called, check["name"]): check["points"] for check in checks[cell] if check["passed"]}
             passed = {key: value for key, value in passed.items() if value}
             whole = abs(sum(passed.values()) - earned["auto"]) > _CLOSE
-            found |= {(cell, WHOLE): earned["auto"]} if whole else passed
+            found |= {(called, WHOLE): earned["auto"]} if whole else passed
     return found
 
 
-def lost(record: dict) -> list[str]:
+def lost(record: dict, names: PartNames) -> list[str]:
     """Where a right submission did not get all points of a test cell."""
     found = [] if record.get("outcome") == "graded" else [f"{record.get('outcome')}: {record.get('note')}"]
     for name, points in record.get("points", {}).items():
@@ -76,18 +79,18 @@ def lost(record: dict) -> list[str]:
                 failed = ", ".join(
                     f"{check['name']} ({check['error']})" for check in checks[cell] if not check["passed"]
                 )
-                what = f"{cell}: {earned['auto']:g} of {earned['max']:g} points"
+                what = f"{names.of(name, cell)}: {earned['auto']:g} of {earned['max']:g} points"
                 found.append(f"{what}: {failed}" if failed else what)
     return found
 
 
-def in_session(records: list[dict]) -> list[str]:
+def in_session(records: list[dict], names: PartNames) -> list[str]:
     """Test cells whose verdict was reached in the student's process."""
     return sorted(
         {
-            cell["grade_id"]
+            names.of(name, cell["grade_id"])
             for record in records
-            for cells in record.get("cells", {}).values()
+            for name, cells in record.get("cells", {}).items()
             for cell in cells
             if cell.get("by") == "session"
         }
@@ -128,17 +131,29 @@ def _reason(key: tuple[str, str], allowed: list[dict]) -> str | None:
     return None
 
 
+def names_in(masters: dict) -> PartNames:
+    """What the cells of a project are called."""
+    return PartNames((notebook, meta["grade_id"]) for notebook, meta in _metas(masters))
+
+
+def _metas(masters: dict) -> Iterator[tuple[str, dict]]:
+    for name, notebook in masters.items():
+        for cell in notebook.cells:
+            if (meta := cell.metadata.get("nbgrader", {})).get("grade_id"):
+                yield name, meta
+
+
 def require_cells(allowed: list[dict], masters: dict) -> None:
     """See that what project.yml allows names test cells of the project.
 
     Raises:
         ClassroomError: naming the near misses.
     """
+    names = names_in(masters)
     known = [
-        meta["grade_id"]
-        for notebook in masters.values()
-        for cell in notebook.cells
-        if (meta := cell.metadata.get("nbgrader", {})).get("grade") and not meta.get("solution")
+        names.of(notebook, meta["grade_id"])
+        for notebook, meta in _metas(masters)
+        if meta.get("grade") and not meta.get("solution")
     ]
     for entry in allowed:
         if entry["cell"] not in known:

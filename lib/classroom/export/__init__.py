@@ -6,11 +6,12 @@ from pathlib import Path
 from classroom.errors import ClassroomError
 from classroom.export.points import Choice
 from classroom.folder import Folder
-from classroom.results import write_atomically, writing
+from classroom.results import require_target, write_atomically, writing
 from classroom.terminal import counted
 
 FORMATS = ("csv", "canvas", "moodle")
 PLACE = "exports"  # below the class's folder: what goes to a learning platform, all of it made anew each time
+NOTHING = "nothing has been released to this class yet, so there are no points"
 _MOST_NAMED = 12
 
 
@@ -52,6 +53,8 @@ def export(
     if to == "csv":
         from classroom.export.table import table
 
+        if not folder.has_gradebook():
+            raise ClassroomError(NOTHING)
         text, lines, waiting = table(folder, projects)
         report = {"waiting": waiting}
     else:
@@ -59,7 +62,7 @@ def export(
         report["waiting"] = sorted({student for one in report["projects"].values() for student in one["waiting"]})
     target = out or (folder.home / "grades.csv" if to == "csv" else folder.home / PLACE / name)
     _require_writable(target, source, ours=out is None)
-    write_atomically(target, text)
+    write_atomically(target, text, mode=0o600)
     _tell(report, to, choice, say)
     say(f"{counted(lines, 'line')} in {folder.shown(target)}")
     return {"format": to, "file": str(target), "lines": lines, **report}
@@ -89,7 +92,7 @@ def _released(folder: Folder) -> list[str]:
             known = {assignment.name for assignment in gradebook.assignments if assignment.notebooks}
         if found := [project for project in folder.projects() if project in known]:
             return found
-    raise ClassroomError("nothing has been released to this class yet, so there are no points")
+    raise ClassroomError(NOTHING)
 
 
 def _require_fitting(to: str, source: Path | None, choice: Choice) -> None:
@@ -114,10 +117,7 @@ def _require_writable(target: Path, source: Path | None, *, ours: bool) -> None:
     if ours:
         with writing(target.parent):
             target.parent.mkdir(mode=0o700, exist_ok=True)
-    if not target.parent.is_dir():
-        raise ClassroomError(f"--out {target}: there is no folder {target.parent}")
-    if target.exists() and not target.is_file():
-        raise ClassroomError(f"cannot write {target}: that is no file")
+    require_target("--out", target)
     if source and target.exists() and target.samefile(source):
         raise ClassroomError(f"--out {target}: that is the platform's own file, which stays as it is")
 

@@ -153,7 +153,8 @@ def _matched(folder: Folder, sheet: Sheet, students: list[list[str]], columns: d
 
 def _who(sheet: Sheet, students: list[list[str]], found: list[Found], given: dict[str, tuple[Points, float]]) -> dict:
     graded = {student for ours, _ in given.values() for student in (*ours.ready, *ours.waiting)}
-    named = [(shown(row[0]), one) for row, one in zip(students, found, strict=True)]
+    names = sheet.named(students, [shown(row[0]) for row in students])
+    named = list(zip(names, found, strict=True))
     return {
         "matched": {one.student: one.by for _, one in named if one.student},
         "unknown": [name for name, one in named if not one.student and not one.problem],

@@ -120,13 +120,14 @@ def worksheet(folder: Folder, sheet: Sheet, project: str, choice: Choice) -> tup
     place = sheet.column("Grade")
     report = {"column": "Grade", "filled": 0, "waiting": ours.waiting, "locked": [], "too_many": []}
     out, refused = [[harmless(head) for head in sheet.head]], {}
-    for row, one in zip(sheet.rows, found, strict=True):
+    names = sheet.named(sheet.rows, [shown(cell(row, "Full name") or cell(row, "Identifier")) for row in sheet.rows])
+    for row, name, one in zip(sheet.rows, names, found, strict=True):
         if _misread(cell(row, _COMMENTS)):
             one = Found(
                 problem="its comment has a backslash that Moodle reads as another sign: enter the points by hand"
             )
         if one.problem:
-            refused[shown(cell(row, "Full name") or cell(row, "Identifier"))] = one.problem
+            refused[name] = one.problem
             if _misread(cell(row, _COMMENTS)):
                 continue  # Moodle would read the next lines as part of this one
         line = [
@@ -144,7 +145,6 @@ def worksheet(folder: Folder, sheet: Sheet, project: str, choice: Choice) -> tup
                 if value > (read_number(most) or value):
                     report["too_many"].append(one.student)
         out.append(line)
-    names = [shown(cell(row, "Full name") or cell(row, "Identifier")) for row in sheet.rows]
     graded = {*ours.ready, *ours.waiting}
     return sheet.text(out), len(out) - 1, {
         "projects": {project: report},

@@ -46,7 +46,7 @@ def factor(project: str, most: float, theirs: str, where: str, choice: Choice) -
     """By what points are multiplied for a platform's maximum.
 
     Raises:
-        ClassroomError: the maxima differ, and nobody asked for --scale.
+        ClassroomError: the maxima differ, and nobody asked for --scale; or theirs is none that points could have.
     """
     wanted = read_number(theirs)
     if wanted is None or math.isclose(wanted, most, abs_tol=1e-6):
@@ -55,5 +55,10 @@ def factor(project: str, most: float, theirs: str, where: str, choice: Choice) -
         raise ClassroomError(
             f"{project} has {number(most)} points here, and {number(wanted)} in {where}: change it there, or let the "
             "points be multiplied with --scale"
+        )
+    if wanted <= 0:
+        raise ClassroomError(
+            f"{project} has {number(wanted)} points in {where}: multiplied by that, nobody would have any; set its "
+            f"points there to {number(most)}, or to what they shall be worth, and export again"
         )
     return wanted / most

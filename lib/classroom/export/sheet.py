@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,12 +23,24 @@ class Sheet:
     separator: str = ","
     mark: bool = False  # a byte order mark at the beginning
     line_end: str = "\n"
-    odd: list[int] = field(default_factory=list)  # numbers of rows that have more cells than the head, left out
+    odd: list[int] = field(default_factory=list)  # lines of the file whose rows have more cells than the head: left out
+    lines: list[int] = field(default_factory=list)  # by row, where in the file it begins
 
     def column(self, *names: str) -> int | None:
         """Where the first of these columns is, or None."""
         heads = [head.strip() for head in self.head]
         return next((heads.index(name) for name in names if name in heads), None)
+
+    def named(self, rows: list[list[str]], names: list[str]) -> list[str]:
+        """What to call rows in a message: their names, with the line in the file where several have the same.
+
+        Args:
+            rows: of this table, the very ones.
+        """
+        lines, often = {id(row): line for row, line in zip(self.rows, self.lines, strict=True)}, Counter(names)
+        return [
+            f"{name}, line {lines[id(row)]}" if often[name] > 1 else name for row, name in zip(rows, names, strict=True)
+        ]
 
     def text(self, rows: list[list[str]]) -> str:
         """Rows, the head among them, in this table's form."""
@@ -60,7 +73,10 @@ def read_sheet(path: Path) -> Sheet:
     separator = max(_SEPARATORS, key=lambda letter: _width(first, letter))
     before = csv.field_size_limit(_LONGEST_CELL)
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        reader, rows, begins = csv.reader(io.StringIO(text, newline=""), delimiter=separator), [], [1]
+        for row in reader:
+            rows.append(row)
+            begins.append(reader.line_num + 1)  # of the next one: a cell may have several lines
     except csv.Error as error:
         raise ClassroomError(f"--from {path}: no table of comma-separated values: {error}") from None
     finally:
@@ -68,10 +84,11 @@ def read_sheet(path: Path) -> Sheet:
     if not rows or not any(rows[0]):
         raise ClassroomError(f"--from {path}: empty; expected a table with a line of heads")
     head, sheet = rows[0], Sheet(path, rows[0], [], separator, mark, "\r\n" if first.endswith("\r") else "\n")
-    for number, row in enumerate(rows[1:], 2):
+    for line, row in zip(begins[1:], rows[1:], strict=False):
         if any(row[len(head) :]):
-            sheet.odd.append(number)
+            sheet.odd.append(line)
         elif row:
+            sheet.lines.append(line)
             sheet.rows.append((row + [""] * len(head))[: len(head)])
     return sheet
 

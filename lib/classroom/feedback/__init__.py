@@ -6,15 +6,14 @@ here, and only such pages are handed out.
 """
 
 import contextlib
-import functools
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.resources import files
 
 from dateutil import tz
 
 from classroom.errors import RefusedError
+from classroom.feedback.form import form_digest
 from classroom.feedback.marks import Marks, read_marks
 from classroom.feedback.page import Head, make_page
 from classroom.feedback.parts import parts_of, released_texts, secrets_of
@@ -103,7 +102,7 @@ class _Maker:
         """One hash over all that a student's pages are made of."""
         result = self.folder.record("result", self.name, student)
         settings = {name: getattr(self.rule, name) for name in sorted(self.rule.trait_names(config=True))}
-        texts = [repr(marks), repr(self.project), repr(self.released), repr(self.hidden), _form(), student]
+        texts = [repr(marks), repr(self.project), repr(self.released), repr(self.hidden), form_digest(), student]
         texts += [repr(self.course and self.course.text), repr(settings)]
         return digest([result], result.parent, *texts)
 
@@ -136,7 +135,7 @@ class _Maker:
             stem = name.removesuffix(".ipynb")
             released = self.released[name]
             parts = parts_of(
-                notebook, record["cells"].get(name, []), marks.of(stem), released, self.project, self.hidden
+                notebook, record["cells"].get(name, []), marks.of(stem), released, self.project, self.hidden, stem
             )
             shown = Shown(secrets_of(notebook, released, self.hidden), _language(notebook))
             head = self._head(student, record, marks, name, missing)
@@ -164,17 +163,6 @@ class _Maker:
             notes.append(f"And {counted(len(rebuilt) - _MOST_NOTES, 'remark')} more of that kind.")
         waiting = sum(mark.most for mark in marks.cells.values() if mark.waits and mark.manual is None)
         return Head(title, lines, marks.total, marks.most, waiting, notes)
-
-
-@functools.cache
-def _form() -> str:
-    """One hash over the code that makes pages: a new form makes them anew."""
-    hasher = hashlib.sha256()
-    for package in ("classroom.feedback", "classroom"):
-        for path in sorted(files(package).iterdir(), key=lambda path: path.name):
-            if path.name.endswith(".py") and (package != "classroom" or path.name in ("sanitise.py", "heavy.py")):
-                hasher.update(path.read_bytes())
-    return hasher.hexdigest()
 
 
 def _language(notebook: dict) -> str:

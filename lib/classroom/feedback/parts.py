@@ -75,6 +75,7 @@ def parts_of(
     released: dict[str, str],
     project: Project | None = None,
     hidden: tuple[str, str] = HIDDEN,
+    stem: str = "",
 ) -> list[Part]:
     """The parts of a notebook in order.
 
@@ -83,6 +84,7 @@ def parts_of(
         ran: the result's `cells` of this notebook.
         released: text by cell id.
         hidden: the marks around hidden tests.
+        stem: the notebook's name, with which `project` calls a cell whose id another notebook has too.
     """
     titles = {part.cell: part.name for part in project.parts} if project else {}
     status = {cell["id"]: cell for cell in ran if cell.get("id")}
@@ -99,7 +101,7 @@ def parts_of(
         name = graded["metadata"]["nbgrader"]["grade_id"]
         under = found[-1].heading if found else ""
         heading = _title(cells, released)
-        title = titles.get(name) or heading or (f"{under}: {name}" if under else name)
+        title = titles.get(f"{stem}/{name}") or titles.get(name) or heading or (f"{under}: {name}" if under else name)
         part = Part(title, name, marks.cells.get(name), heading=heading or under)
         part.work = _work(cells, status, released)
         if _is_test(graded):

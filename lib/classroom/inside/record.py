@@ -34,6 +34,7 @@ class Recorder:
     def start(self) -> None:
         """Begin a cell."""
         with self._lock:
+            self._mark = ""
             self._clear()
             self._clear_next = False
 
@@ -62,13 +63,17 @@ class Recorder:
                 text = text.encode("utf-8", "replace")[: max(0, room)].decode("utf-8", "ignore")
                 if not text:
                     return
-            self._used += _size(text)
-            if name not in self._streams:
-                output = {"output_type": "stream", "name": name, "text": StringIO()}
-                self._streams[name] = output
-                before_stderr = name == "stdout" and "stderr" in self._streams
-                self._outputs.insert(len(self._outputs) - before_stderr, output)
-            self._streams[name]["text"].write(text)
+            self._write(name, text)
+
+    def mark(self, text: str) -> None:
+        """Write a mark into both streams, however full they are; it stands before whatever follows, until the next one.
+
+        It is no output: what takes back all outputs leaves it where it is.
+        """
+        with self._lock:
+            self._clear_if_due()
+            self._mark = text
+            self._write_mark()
 
     def add(self, output: dict, display_id: str | None = None) -> None:
         """Add an output of another kind: display_data, execute_result or error."""
@@ -91,13 +96,20 @@ class Recorder:
             self._streams = {}
             self._outputs.append(output)
             if display_id:
-                self._displayed.setdefault(display_id, []).append(output)
+                self._displayed.setdefault(display_id, []).append((output, self._mark))
 
     def update(self, display_id: str, data: dict, metadata: dict) -> None:
-        """Change what stands under a display id in this cell; earlier cells' outputs are not touched."""
+        """Change what stands under a display id in this cell; earlier cells' outputs are not touched.
+
+        What was shown under another mark stays as it was, and the new state is shown under this one.
+        """
         with self._lock:
             new = _plain({"data": data, "metadata": metadata})
-            for output in self._displayed.get(display_id, []):
+            shown = self._displayed.get(display_id, [])
+            current = [output for output, mark in shown if mark == self._mark]
+            if shown and not current:
+                return self.add({"output_type": "display_data", "data": data, "metadata": metadata}, display_id)
+            for output in current:
                 more = _size(json.dumps(new, ensure_ascii=False)) - _size(json.dumps(output, ensure_ascii=False))
                 if self._room(more) >= more:
                     self._used += more
@@ -110,6 +122,7 @@ class Recorder:
                 self._clear_next = True
             else:
                 self._clear()
+                self._write_mark()
 
     def errors(self) -> list[str]:
         """The names of the errors that this cell has shown."""
@@ -119,7 +132,7 @@ class Recorder:
     def _clear(self) -> None:
         self._outputs: list[dict] = []
         self._streams: dict[str, dict] = {}  # those that more text can still be added to
-        self._displayed: dict[str, list[dict]] = {}
+        self._displayed: dict[str, list[tuple[dict, str]]] = {}  # each with the mark under which it was shown
         self._kinds: set[str] = set()
         self._used = 0
         self._cut = ""  # why output was left out
@@ -129,6 +142,20 @@ class Recorder:
         if self._clear_next:
             self._clear_next = False
             self._clear()
+            self._write_mark()
+
+    def _write(self, name: str, text: str) -> None:
+        self._used += _size(text)
+        if name not in self._streams:
+            output = {"output_type": "stream", "name": name, "text": StringIO()}
+            self._streams[name] = output
+            before_stderr = name == "stdout" and "stderr" in self._streams
+            self._outputs.insert(len(self._outputs) - before_stderr, output)
+        self._streams[name]["text"].write(text)
+
+    def _write_mark(self) -> None:
+        for name in _STREAMS if self._mark else ():
+            self._write(name, self._mark)
 
     def _room(self, size: int) -> int:
         """Bytes left for an output of a size; where that is too little, remember why."""

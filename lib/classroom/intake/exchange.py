@@ -7,7 +7,7 @@ that its name names, and the arrival time is the inode's change time, which only
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,25 +75,28 @@ def handed_in(folder: Folder, project: str) -> list[str]:
 
 @contextmanager
 def opened(folder: Folder, project: str, name: str) -> Iterator[tuple[Arrival, FolderTree | None]]:
-    """One folder of inbound, with what its name says; the tree is None where nothing of it is taken."""
+    """One folder of inbound, with what its name says; the tree is None where nothing of it is taken.
+
+    What belongs to somebody else is no submission of the student's that its name names, and is not booked on them: the
+    name is whatever that somebody wants to be read on the student's page.
+    """
     said = _parts(name, project)
     arrival = Arrival(shown(said["student"]), f"exchange:{shown(name)}")
     if not STUDENT.fullmatch(arrival.student):
         arrival.reason = STUDENT_RULE
         yield arrival, None
         return
+    place = inbound(folder) / name
     try:
-        tree = FolderTree(inbound(folder) / name)
-    except RefusedError as reason:
+        tree = FolderTree(place)
+    except RefusedError as reason:  # a link, a file, a folder that is closed to us: its owner is known all the same
         arrival.reason = str(reason)
+        with suppress(OSError):  # it is gone again
+            _is_theirs(folder, name, arrival, os.lstat(place).st_uid)
         yield arrival, None
         return
     with tree:
-        if checks_owner(folder) and user(tree.owner) != arrival.student:
-            arrival.reason = f"{shown(name)} belongs to {user(tree.owner)}, not to {arrival.student}"
-            yield arrival, None
-            return
-        yield arrival, tree
+        yield arrival, (tree if _is_theirs(folder, name, arrival, tree.owner) else None)
 
 
 def settle_time(arrival: Arrival, project: str, newest: float, stamp: bytes | None) -> None:
@@ -116,6 +119,15 @@ def settle_time(arrival: Arrival, project: str, newest: float, stamp: bytes | No
         if difference > DISAGREE_SECONDS:
             arrival.notes.append(f"it says {claim.strip()[:40]}, but arrived at {arrival.time} UTC, which counts")
             return
+
+
+def _is_theirs(folder: Folder, name: str, arrival: Arrival, owner: int) -> bool:
+    """Whether a folder belongs to the student that it names; else it is a stray one, under its own name."""
+    if not checks_owner(folder) or user(owner) == arrival.student:
+        return True
+    arrival.reason = f"it belongs to {user(owner)}, not to {arrival.student}"
+    arrival.student, arrival.stray, arrival.owner = shown(name), True, user(owner)
+    return False
 
 
 def _parts(name: str, project: str) -> dict[str, str] | None:

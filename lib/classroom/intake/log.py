@@ -38,8 +38,7 @@ class Log:
         """Write what is new."""
         if self._new:
             lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in self.records]
-            write_atomically(self.path, "".join(lines))
-            self.path.chmod(0o600)
+            write_atomically(self.path, "".join(lines), mode=0o600)
             self._new = False
 
 

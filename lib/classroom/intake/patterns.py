@@ -41,6 +41,7 @@ class Arrival:
     late: bool = False  # the platform says so, without a time
     reason: str = ""  # why nothing of it is taken
     stray: bool = False  # a file that is nobody's, called by its own name
+    owner: str = ""  # of a stray one in the exchange: the account that left it there
     refused: list[tuple[str, str]] = field(default_factory=list)  # single files, with reasons
     notes: list[str] = field(default_factory=list)
 

@@ -5,6 +5,7 @@ list are read, nothing is executed, and the same command a second time changes n
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from classroom.intake.names import EXTRAS, STUDENT, TIMESTAMP, expected_files, i
 from classroom.intake.patterns import Arrival, arrange, parse_time
 from classroom.intake.submission import Submission, Tree, check, pick, read_submission
 from classroom.notebooks import read_notebook
+from classroom.terminal import counted
+
+MOST_STRAYS = 20  # of one account, that are named: anybody may leave any number of folders
 
 
 def collect(
@@ -88,9 +92,15 @@ class _Run:
     def from_exchange(self) -> None:
         if not exchange.checks_owner(self.folder):
             self.say("note       nbgrader's check_owner is off: whose a submission is, is only what it says")
+        strays: Counter[str] = Counter()
         for name in exchange.handed_in(self.folder, self.project):
             with exchange.opened(self.folder, self.project, name) as (arrival, tree):
-                self._exchanged(arrival, tree)
+                strays[arrival.owner] += arrival.stray
+                if strays[arrival.owner] <= MOST_STRAYS or not arrival.stray:
+                    self._exchanged(arrival, tree)
+        for owner, count in strays.items():
+            if count > MOST_STRAYS:
+                self.say(f"refused    {counted(count - MOST_STRAYS, 'folder')} more that belong to {owner}")
 
     def _exchanged(self, arrival: Arrival, tree: FolderTree | None) -> None:
         if tree is None:

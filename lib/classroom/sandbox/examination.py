@@ -15,9 +15,9 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-from classroom.inside.examine.saying import in_parts, with_lines
+from classroom.inside.examine.saying import as_line, in_parts, with_lines
 from classroom.outputs import clean_outputs
-from classroom.sandbox.policy import SandboxError
+from classroom.sandbox.policy import ExaminerCrashedError, SandboxError
 from classroom.session import EXAMINER_GRACE_SECONDS, CellResult, StreamSession, Usage
 
 MOST_SAID = 20_000  # characters kept of what the student's code printed during one test cell
@@ -66,6 +66,7 @@ class Examination:
 
         Raises:
             SandboxError: the examiner could not reach a verdict through no fault of the student's.
+            ExaminerCrashedError: it crashed, and nobody knows whose fault that is; the student's session is ended.
         """
         with self._student.lent() as lent:
             if lent is None:
@@ -109,6 +110,9 @@ class Examination:
 
     def _without_verdict(self, result: CellResult) -> CellResult:
         """The examiner has died. What it was given to read may be too much for it, and that was the student's."""
+        if result.reason == "crash" and not self._closed:
+            self._student.lost("examiner")
+            raise ExaminerCrashedError("the examiner crashed")
         if result.reason not in ("time", "output", "memory") or self._closed:
             raise SandboxError(f"the examiner ended ({result.reason})")
         result.by = "examiner"
@@ -139,7 +143,7 @@ def said(outputs: object, some_hidden: bool = False) -> str:
         stream = output["output_type"] == "stream"
         text = output["text"] if stream else output.get("data", {}).get("text/plain", "")
         text = text if isinstance(text, str) else "".join(text)
-        texts.append((output["name"] if stream else "", text if text.endswith("\n") or not text else text + "\n"))
-    parts = in_parts(texts)
+        texts.append((output["name"] if stream else "", as_line(text)))
+    parts = in_parts(texts, some_hidden)
     text = with_lines(parts) if some_hidden else "".join(part for _, part in parts)
     return text if len(text) <= MOST_SAID else text[: MOST_SAID - 20] + "\n[cut off here]\n"

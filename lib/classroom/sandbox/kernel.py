@@ -171,10 +171,27 @@ def _program(spec: KernelSpec) -> tuple[list[str], list[tuple[Path, str]]]:
             f"the kernel {spec.display_name!r} starts {program}, which is not in a Python environment (neither "
             f"pyvenv.cfg nor conda-meta in {top}); the sandbox shows the system's folders and environments only"
         )
+    policy.require_harmless(top)
     mounts = [(top, str(top))]
     if settings.exists():  # the environment's own Python may be anywhere
         lines = dict(line.split("=", 1) for line in settings.read_text().splitlines() if "=" in line)
         home = Path(next((value.strip() for key, value in lines.items() if key.strip() == "home"), "/usr/bin"))
         if not policy.in_system(home):
-            mounts.append((home.parent, str(home.parent)))
+            mounts.append((_installation(home, settings), str(home.parent)))
     return [program, *rest], mounts
+
+
+def _installation(home: Path, settings: Path) -> Path:
+    """The folder of the Python whose programs are in `home`; not just any folder that has a `bin`.
+
+    Raises:
+        SandboxError: there is no Python's library beside its programs, or more than a Python is there.
+    """
+    top = home.parent
+    if not any(top.glob("lib*/p*3*/os.py")):  # what Python itself goes by; python3.x, pypy3.x
+        raise SandboxError(
+            f"{settings} says that its Python is in {home}, but there is none of which the library is in {top}; make "
+            f"the environment anew with the Python itself, which may be {(home / 'python3').resolve()}"
+        )
+    policy.require_harmless(top)
+    return top

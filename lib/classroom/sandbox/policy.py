@@ -50,6 +50,10 @@ class SandboxError(ClassroomError):
     """Something that the sandbox needs is missing on this machine; the message says what to do."""
 
 
+class ExaminerCrashedError(SandboxError):
+    """The process of the tests crashed: by a fault of the machine, or by what a submission gave it to read."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a submission may use. The values are generous for a notebook and mean for a bomb."""
@@ -163,6 +167,7 @@ def environment_mounts() -> Iterator[tuple[Path, str]]:
             "the environment in a folder of its own (`python -m venv .venv`)"
         )
     if not in_system(prefix):
+        require_harmless(prefix)
         yield prefix, ENVIRONMENT
     if base != prefix and not in_system(base):
         # The environment's interpreter is a link to this place, so it stands inside where it stands outside.
@@ -172,7 +177,27 @@ def environment_mounts() -> Iterator[tuple[Path, str]]:
                     f"Python itself is installed under {place}, which is private to each submission in the sandbox; "
                     f"make the environment with a Python that is elsewhere (this one is {base})"
                 )
+        require_harmless(base)
         yield base, str(base)
+
+
+def require_harmless(place: Path) -> None:
+    """See that a Python can be shown to students' code: nothing of the caller's or of the course comes along.
+
+    Raises:
+        SandboxError: if the place is, or contains, the caller's home, the course's folder, or everything.
+    """
+    top, here = place.resolve(), Path.cwd()
+    kept = {"your home": Path(os.path.expanduser("~"))}
+    course = next((one for one in (here, *here.parents) if any((one / name).exists() for name in COURSE_FILES)), None)
+    kept |= {"the course's folder": course} if course else {}
+    for name, folder in kept.items():
+        if folder.resolve().is_relative_to(top):
+            what = "is" if folder.resolve() == top else "contains"
+            raise SandboxError(
+                f"a Python is installed in {place}, which {what} {name}; students' code must see nothing of that, so "
+                "make the environment with a Python that has a folder of its own"
+            )
 
 
 @dataclass(frozen=True)

@@ -199,4 +199,5 @@ class WarmSession:
         last = self._child.end()
         if not last:
             raise SandboxError("the warm template ended in the middle of a submission; it is started anew, try again")
-        return last["reason"] or ("exit" if last["exit"] >= 0 else "crash")
+        by_itself = "exit" if last["exit"] >= 0 else "crash"
+        return last["reason"] or ("killed" if last["exit"] == -signal.SIGKILL else by_itself)

@@ -13,11 +13,12 @@ from classroom.errors import ClassroomError
 from classroom.folder import Folder
 from classroom.progress import Progress
 from classroom.pseudonyms import Pseudonyms
-from classroom.results import write_atomically
+from classroom.results import require_target, write_atomically
 from classroom.similarity import answers
 from classroom.similarity.answers import CLASS, PAST, Work
 from classroom.similarity.page import make_page
 from classroom.similarity.passages import Pair, Prints, common, compare, fingerprint, given_hashes, less
+from classroom.similarity.terms import terms
 from classroom.terminal import counted
 
 THRESHOLD = 0.3  # of the smaller one; see book/teach/similarity.md for what was measured
@@ -45,25 +46,25 @@ def similarity(
 
     Returns:
         `file`, `compared` (how many), `usual` (passages that most wrote), `alike`: of whom too little is left to
-        compare without them, `threshold`; `pairs`: each with `first`, `second`, `kind` of the second and `share`;
-        `short`: who wrote too little to compare, `nothing`: who wrote nothing, `skipped`: by student, what could not
-        be read. People are called as on the page.
+        compare without them, `past`: by other term, how many works were read, `threshold`; `pairs`: each with `first`,
+        `second`, `kind` of the second and `share`; `short`: who wrote too little to compare, `nothing`: who wrote
+        nothing, `skipped`: by student, what could not be read. People are called as on the page.
 
     Raises:
-        ClassroomError: no such project or folder.
+        ClassroomError: no such project or folder, or nothing of another term in one.
     """
     folder.require_released(project)
-    target = _target(folder, project, out)
-    for place in past:
-        if not place.is_dir():
-            raise ClassroomError(f"--past {place}: there is no such folder; expected one laid out as submitted/")
-    label = _labels(folder, names)
+    target = require_target("--out", out or folder.home / f"similarity-{project}.html")
+    called = terms(past, folder.path("submitted", ".", "."), project)
+    label = _labels(folder, names, called)
     release = answers.released(folder, project)
     given = given_hashes(answers.given(release))
     mine, report = _of_class(folder, project, release, given, label, say)
     ours = [one for one in mine if one.enough]
     report["short"] = [label(one.work) for one in mine if not one.enough]
-    others = [fingerprint(work, given) for work in _others(folder, project, past, release, label, report["skipped"])]
+    works = _others(folder, project, past, release, label, report["skipped"])
+    others = [fingerprint(work, given) for work in works]
+    report["past"] = {name: sum(work.where == place for work in works) for place, name in called.items()}
     usual = common(ours)
     ours, others = [less(one, usual) for one in ours], [less(one, usual) for one in others]
     report["alike"] = [label(one.work) for one in ours if not one.enough]
@@ -88,7 +89,7 @@ def similarity(
         }
         for pair in pairs
     ]
-    write_atomically(target, make_page(project, pairs, report, label))
+    write_atomically(target, make_page(project, pairs, report, label), mode=0o600)
     _tell(folder, target, report, names, say)
     return {"file": str(target), **report}
 
@@ -131,27 +132,20 @@ def _named(people: list[str]) -> str:
     return ", ".join(people[:_MOST_NAMED]) + more
 
 
-def _labels(folder: Folder, names: bool) -> Callable[[Work], str]:
+def _labels(folder: Folder, names: bool, terms: dict[str, str]) -> Callable[[Work], str]:
     called = (lambda student: student) if names else Pseudonyms(folder).of
 
     def label(work: Work) -> str:
         if work.kind == CLASS:
             return called(work.owner)
-        return f"{called(work.owner)} (in {Path(work.where).name})" if work.kind == PAST else work.owner
+        return f"{called(work.owner)} (in {terms[work.where]})" if work.kind == PAST else work.owner
 
     return label
 
 
-def _target(folder: Folder, project: str, out: Path | None) -> Path:
-    target = out or folder.home / f"similarity-{project}.html"
-    if not target.parent.is_dir():
-        raise ClassroomError(f"--out {target}: there is no folder {target.parent}")
-    if target.exists() and not target.is_file():
-        raise ClassroomError(f"--out {target}: that is no file")
-    return target
-
-
 def _tell(folder: Folder, target: Path, report: dict, names: bool, say: Callable[[str], None]) -> None:
+    for term, number in report["past"].items():
+        say(f"{term}: {counted(number, 'work')} read")
     for who, why in report["skipped"].items():
         say(f"{who}: left out, {why}")
     if report["short"]:

@@ -4,15 +4,14 @@ The page is made of the gradebook and the result files and changes neither. Stud
 that a student wrote stands in it, unless the instructor asks for names.
 """
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from classroom.errors import ClassroomError
 from classroom.folder import Folder
+from classroom.results import require_target, write_atomically
 from classroom.statistics import more_sections, sections
 from classroom.statistics.collect import Data, collect
 from classroom.statistics.numbers import alpha, comparable, part_numbers
@@ -43,13 +42,9 @@ def report(
         ClassroomError: no such project or folder, or the gradebook cannot be read.
     """
     folder.require(project)
-    target = to or folder.home / f"report-{project}.html"
-    if not target.parent.is_dir():
-        raise ClassroomError(f"--to {target}: there is no folder {target.parent}")
-    if target.is_dir():
-        raise ClassroomError(f"--to {target}: expected a file, got a folder")
+    target = require_target("--to", to or folder.home / f"report-{project}.html")
     data = collect(folder, project, when or datetime.now(UTC), names=names)
-    _write(target, make_page(data, _namer(folder, names)))
+    write_atomically(target, make_page(data, _namer(folder, names)), mode=0o600)
     say(f"{_spoken(data)}")
     say(f"{folder.shown(target)}: {'with names' if names else 'without names'}; it opens in any browser")
     return {"file": str(target), **numbers_of(data)}
@@ -133,10 +128,3 @@ def _spoken(data: Data) -> str:
 
 def _json(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
-
-
-def _write(target: Path, text: str) -> None:
-    from classroom.results import write_atomically
-
-    write_atomically(target, text)
-    os.chmod(target, 0o600)  # grades are nobody else's business

@@ -6,11 +6,14 @@ Of a result file only its head is read, and only numbers are kept of it, so that
 import heapq
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from classroom.folder import Folder
 from classroom.intake import attempts, refusals
+from classroom.partnames import PartNames
+from classroom.report import _order
 from classroom.results import DAMAGED, FAILED, GRADED, REFUSED, STUDENT_ERROR, read_result
 from classroom.statistics.marks import Marks, progress, read_marks
 from classroom.statistics.reasons import kind_of
@@ -52,7 +55,8 @@ class Runs:
     cpu_seconds: list[float] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
     slowest: list[Run] = field(default_factory=list)  # the slowest first
-    stopped: Counter = field(default_factory=Counter)  # by (grade_id, status) how many cells did not end by themselves
+    seen: set[tuple[str, str]] = field(default_factory=set)  # notebook and grade_id of what ran
+    stopped: Counter = field(default_factory=Counter)  # by (cell, status) how many cells did not end by themselves
     tried_again: int = 0  # submissions that more than one worker was given
     checks: dict[tuple[str, str], Check] = field(default_factory=dict)
     with_checks: int = 0  # submissions of which single checks are on record
@@ -76,12 +80,16 @@ class Runs:
         self.cpu_seconds += [] if math.isnan(cpu) else [cpu]
         self.memory_mb += [] if math.isnan(memory) else [memory]
         self.tried_again += result.get("attempts", 1) > 1
-        on_record = [self._add_cell(cell) for cells in result.get("cells", {}).values() for cell in cells]
+        ran = [(notebook, cell) for notebook, cells in result.get("cells", {}).items() for cell in cells]
+        on_record = [self._add_cell(notebook, cell) for notebook, cell in ran]
         self.with_checks += any(on_record)
 
-    def _add_cell(self, cell: dict) -> bool:
+    def _add_cell(self, notebook: str, cell: dict) -> bool:
         """Count one cell; whether its checks are on record."""
         name, checks = cell.get("grade_id"), cell.get("checks")
+        if name:
+            self.seen.add((notebook, name))
+            name = f"{notebook}/{name}"  # until `call` is told what there is
         if name and cell["status"] in ("timeout", "died"):
             self.stopped[name, cell["status"]] += 1
         # What ran beside the student's code may have been written by it: such checks are a claim.
@@ -96,6 +104,20 @@ class Runs:
         visible = [bool(found.get("passed")) for found in checks if not found.get("hidden")]
         self.surprised[name] += bool(visible) and all(visible) and not all(hidden)
         return True
+
+    def call(self, known: Iterable[tuple[str, str | None]]) -> None:
+        """Call the cells as they are called in tables, once all are counted.
+
+        Args:
+            known: notebook and grade_id of the project's cells, besides those that ran.
+        """
+        names = PartNames([*known, *self.seen])
+        called = {f"{notebook}/{cell}": names.of(notebook, cell) for notebook, cell in self.seen}
+        self.stopped = Counter({(called[cell], what): many for (cell, what), many in self.stopped.items()})
+        self.surprised = Counter({called[cell]: many for cell, many in self.surprised.items()})
+        for check in self.checks.values():
+            check.cell = called[check.cell]
+        self.checks = {(check.cell, check.name): check for check in self.checks.values()}
 
 
 @dataclass
@@ -132,6 +154,7 @@ def collect(folder: Folder, project: str, when: datetime, *, names: bool = False
         if not result and student in marks.students_set:
             result = {"outcome": GRADED}  # by nbgrader's own command
         runs.add(student, result, names=names)
+    runs.call(_order(folder, project))
     runs.slowest.sort(reverse=True)
     refused, refused_students = Counter(), set()
     for record in refusals(folder, project):

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from nbgrader import api
 
 from classroom.folder import Folder
+from classroom.partnames import PartNames
 
 _assignment, _notebook = api.Assignment.__table__, api.Notebook.__table__
 _submission, _submitted = api.SubmittedAssignment.__table__, api.SubmittedNotebook.__table__
@@ -24,7 +25,7 @@ _WORTHS = (api.GradeCell.__table__, api.TaskCell.__table__)
 class Part:
     """One part of a project that carries points."""
 
-    cell: str  # grade_id
+    cell: str  # as `classroom.partnames` calls it
     name: str  # in words, from project.yml; else the grade_id
     most: float  # points
     by_hand: bool = False
@@ -109,19 +110,23 @@ def _parts(db, folder: Folder, project: str, assignment: str) -> tuple[dict[str,
     from classroom.report import _order
 
     worths = _worths(db, assignment)
-    names = {row.id: row.name for row in db.execute(sa.select(_notebook.c.id, _notebook.c.name))}
+    notebooks = sa.select(_notebook.c.id, _notebook.c.name)
+    names = {row.id: row.name for row in db.execute(notebooks.where(_notebook.c.assignment_id == assignment))}
     cells = sa.select(_base.c.id, _base.c.name, _base.c.notebook_id).where(_base.c.id.in_(list(worths)))
     order = _order(folder, project)
     rows = list(db.execute(cells))
     rows.sort(key=lambda row: (order.get((names[row.notebook_id], row.name), len(order)), row.name))
     known = {part.cell: part for part in getattr(folder.project(project), "parts", ())}
-    parts = [
-        Part(row.name, *(known[row.name].name, worth, known[row.name].by_hand))
-        if row.name in known
-        else Part(row.name, row.name, worth, by_hand)
-        for row in rows
-        for by_hand, worth in (worths[row.id],)
-    ]
+    called = PartNames([*order, *((names[row.notebook_id], row.name) for row in rows)])
+    parts = []
+    for row in rows:
+        by_hand, worth = worths[row.id]
+        cell = called.of(names[row.notebook_id], row.name)
+        title, alone = cell, known.get(cell) or known.get(row.name)
+        if alone:
+            title = alone.name if cell == alone.cell else f"{alone.name} ({names[row.notebook_id]})"
+            by_hand = alone.by_hand
+        parts.append(Part(cell, title, worth, by_hand))
     return {row.id: column for column, row in enumerate(rows)}, parts
 
 

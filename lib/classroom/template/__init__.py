@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -32,9 +34,9 @@ def new(folder: Folder, project: str, say: Callable[[str], None], *, title: str 
         raise ClassroomError(
             f"{project!r} is no name for a project: expected lower-case letters, digits, hyphens, {_LONGEST} at most"
         )
-    title = " ".join((title or project.replace("-", " ").capitalize()).split())
-    if not title.isprintable() or '"' in title or "\\" in title:
-        raise ClassroomError(f"--title {title!r}: expected plain text without quotation marks and backslashes")
+    title = " ".join((project.replace("-", " ").capitalize() if title is None else title).split())
+    if not title or not title.isprintable() or '"' in title or "\\" in title:
+        raise ClassroomError(f"--title {title!r}: expected some plain text, without quotation marks and backslashes")
     source = folder.path("source", project)
     bank = bank_path(folder, project)
     for path in (source, bank):
@@ -45,13 +47,40 @@ def new(folder: Folder, project: str, say: Callable[[str], None], *, title: str 
         source / "project.yml": _text("project.yml", title=title),
         bank: _text("bank.yml", project=project),
     }
-    for path, text in written.items():
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text)
+    _write(written, source)
+    for path in written:
         say(f"written: {folder.shown(path)}")
     _say_next(folder, project, say)
     return {"files": [str(path) for path in written]}
+
+
+def _write(written: dict[Path, str], source: Path) -> None:
+    """Write all of it or nothing: the source in a folder of another name, which gets its own when the rest is there.
+
+    Raises:
+        ClassroomError: something cannot be written; all is then as it was.
+    """
+    folders = {place for path in written for place in path.parents if not place.exists()}
+    draft = source.with_name(f".{source.name}.new")  # of an attempt that was killed, if it is there
+    try:
+        with writing(draft):
+            if draft.is_dir():
+                shutil.rmtree(draft)
+            draft.mkdir(parents=True)
+        for path, text in written.items():
+            write_atomically(draft / path.name if path.parent == source else path, text)
+        with writing(source):
+            draft.rename(source)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        for path in written:
+            if path.parent != source:
+                with suppress(OSError):  # it has not come to that one
+                    path.unlink()
+        for place in sorted(folders, reverse=True):  # the innermost first
+            with suppress(OSError):
+                place.rmdir()
+        raise
 
 
 def bank_path(folder: Folder, project: str) -> Path:

@@ -14,6 +14,7 @@ PROJECT = "target"
 STUB = "    raise NotImplementedError"
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 HIDDEN_CODE = "hidden_key"  # in the code of a hidden test, and in no check's name
+PRINTED_IN_HIDDEN = "SEEN-IN-HIDDEN"  # what attempts print in hidden tests, and write in no source
 HIDDEN_MARK = "hidden-canary-41c7"  # in hidden tests, and nowhere else
 
 PROJECT_YML = """\

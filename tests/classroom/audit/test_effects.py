@@ -5,6 +5,7 @@ process left behind; then nothing done, nothing said; a submission that ran too 
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -42,7 +43,12 @@ def run(bait, code, before=""):
 def test_a_connection_is_seen(watched):
     bait, watch = watched
     assert watch.outside() == []
-    run(bait, reaching.NETWORK)
+    # Without a sandbox, so nothing beyond this machine is asked for anything.
+    here = reaching.NETWORK.replace("192.0.2.1", "127.0.0.2").replace("169.254.169.254", "127.0.0.3")
+    here = here.replace("example.org", "localhost")
+    assert {address.split(".")[0] for address in re.findall(r"\d+\.\d+\.\d+\.\d+", here)} == {"127"}
+    assert re.findall(r"[\w-]+\.(?:org|com|net)", here) == []
+    run(bait, here)
     assert watch.outside() == [
         "TCP on this machine was reached",
         "an abstract socket of this machine was reached",
@@ -54,7 +60,7 @@ def test_a_secret_and_the_gradebook_in_an_output_are_seen(watched):
     bait, watch = watched
     found = watch.said(run(bait, reaching.READ))
     assert "it read a file with a secret" in found
-    assert any("gradebook.db" in one for one in found)
+    assert f"it read {bait.home}/gradebook.db" in found, "that of this class, not any that lies about"
 
 
 def test_a_hidden_line_in_memory_is_seen_and_the_search_is_known_to_work(watched):

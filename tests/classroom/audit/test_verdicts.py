@@ -3,6 +3,9 @@
 from classroom.audit.attacks import ANSWERS, FORGERIES, RIGHT, Attack
 from classroom.audit.table import lines
 from classroom.audit.verdicts import Row, count, given, in_session, lost
+from classroom.partnames import PartNames
+
+NAMES = PartNames([("p.ipynb", "a"), ("p.ipynb", "b")])
 
 
 def result(*cells, outcome="graded"):
@@ -29,22 +32,22 @@ PARTLY = result(("a", 1.0, 3.0, [("shape", 1.0, True), ("value", 2.0, False)]), 
 
 
 def test_points_are_laid_to_the_checks_that_gave_them():
-    assert given(PARTLY) == {("a", "shape"): 1.0, ("b", ""): 2.0}
-    assert given(result(("a", 0.0, 3.0, [("shape", 1.0, True)]))) == {}, "a cell that was stopped gives nothing"
+    assert given(PARTLY, NAMES) == {("a", "shape"): 1.0, ("b", ""): 2.0}
+    assert given(result(("a", 0.0, 3.0, [("shape", 1.0, True)])), NAMES) == {}, "a cell that was stopped gives nothing"
     odd = result(("a", 2.5, 3.0, [("shape", 1.0, True)]))
-    assert given(odd) == {("a", ""): 2.5}, "where the checks do not say it, the whole cell gave it"
+    assert given(odd, NAMES) == {("a", ""): 2.5}, "where the checks do not say it, the whole cell gave it"
 
 
 def test_a_right_submission_that_lost_points_says_where():
-    assert lost(PARTLY) == ["a: 1 of 3 points: value (no)"]
-    assert lost(result(("a", 3.0, 3.0, []))) == []
-    assert lost({"outcome": "refused", "note": "no notebook"}) == ["refused: no notebook"]
+    assert lost(PARTLY, NAMES) == ["a: 1 of 3 points: value (no)"]
+    assert lost(result(("a", 3.0, 3.0, [])), NAMES) == []
+    assert lost({"outcome": "refused", "note": "no notebook"}, NAMES) == ["refused: no notebook"]
 
 
 def test_a_verdict_reached_in_the_students_process_is_named():
     exposed = result(("a", 1.0, 1.0, []), ("b", 1.0, 1.0, []))
     exposed["cells"]["p.ipynb"][1]["by"] = "session"
-    assert in_session([PARTLY, exposed]) == ["b"]
+    assert in_session([PARTLY, exposed], NAMES) == ["b"]
 
 
 def test_a_forgery_gains_what_its_answers_do_not():

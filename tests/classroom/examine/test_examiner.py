@@ -1,5 +1,6 @@
 """The examiner: cells, names and checks as in a kernel; a student's process that dies, hangs, lies or sends garbage."""
 
+import ast
 import os
 import socket
 import time
@@ -39,6 +40,26 @@ def test_a_check_in_a_function_that_hidden_lines_call_is_hidden(pair):
     )
     reply = pair.examine(source, hidden=[[6, 6]])
     assert [(c["name"], c["hidden"]) for c in reply["checks"]] == [("a", False), ("b", True)]
+
+
+SEEING = """\
+seen = []
+def f(g):
+    number, = [cell.cell_contents for cell in g.__closure__ if type(cell.cell_contents) is int]
+    seen.append((g.__name__, number))
+    return g(1)
+"""
+
+
+def test_a_function_of_a_tests_has_a_number_and_no_name_where_there_are_hidden_tests(pair):
+    """Its place in memory would help to poke there, and its name may say what is tested."""
+    pair.run(SEEING)
+    source = "def told(x):\n    return x\nassert f(told) == 1\nassert f(told) == 1\nassert f(lambda x: 2) == 2"
+    assert pair.examine(source, ["f"])["status"] == "ok"
+    assert pair.examine(source, ["f"], hidden=[[5, 5]])["status"] == "ok"
+    (shown,) = pair.run("seen")["outputs"]
+    names = ["told", "told", "<lambda>", "function", "function", "function"]
+    assert ast.literal_eval(shown["data"]["text/plain"]) == list(zip(names, [1, 1, 2, 3, 3, 4], strict=True))
 
 
 def test_supplied_cells_run_once_and_their_stubs_do_not_hide_the_students_names(pair):

@@ -1,5 +1,7 @@
 """Handles, exceptions, gradients and the helpers of `deeppractice.checks`, through a student's process."""
 
+from classroom.sandbox.examination import said
+
 MODEL = """
 import torch
 from torch import nn
@@ -22,7 +24,7 @@ def test_a_function_is_called_with_values_and_returns_values(verdict):
         "add",
     )
     assert reply["student"] == "alive"
-    assert reply["said"] == [{"output_type": "stream", "name": "stdout", "text": "adding\nadding\n"}]
+    assert said(reply["said"]) == "adding\nadding\n"
 
 
 def test_after_an_examination_the_session_goes_on(pair, verdict):

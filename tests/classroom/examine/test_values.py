@@ -6,6 +6,7 @@ import itertools
 import math
 import pickle
 import socket
+import struct
 import threading
 
 import numpy as np
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from classroom.inside.examine import wire
 from classroom.inside.examine.rebuilt import Decoder
 from classroom.inside.examine.values import Encoder, TooMuchError
+from classroom.inside.examine.wire import BrokenWireError
 
 
 def travelled(value):
@@ -285,6 +287,49 @@ def test_a_generator_of_random_numbers_travels_by_its_state():
     draw = torch.Generator().manual_seed(5)
     torch.randn(3, generator=draw)
     assert torch.equal(torch.randn(4, generator=travelled(draw)), torch.randn(4, generator=draw))
+
+
+def test_a_generator_arrives_from_every_state_that_it_can_be_in():
+    draw = torch.Generator().manual_seed(5)
+    for count in (0, 1, 622, 1, 623, 1, 624, 5):
+        torch.randint(0, 9, (count,), generator=draw)
+        wanted = torch.Generator()
+        wanted.set_state(draw.get_state())
+        assert torch.equal(torch.randn(700, generator=travelled(draw)), torch.randn(700, generator=wanted))
+
+
+@pytest.mark.parametrize(
+    ("left", "following"), [(624, 624), (624, 2), (2, 624), (0, 0), (-1, 0), (625, 0), (1, 2**40), (2**31 - 1, 1)]
+)
+def test_a_generator_that_would_read_beyond_its_numbers_does_not_arrive(left, following):
+    """torch's own `set_state` takes most of these, and then draws what lies behind it in memory."""
+    state = bytearray(torch.Generator().get_state().numpy().tobytes())
+    state[8:12], state[16:24] = struct.pack("<i", left), struct.pack("<Q", following)
+    parts = [{"dtype": "uint8", "shape": [len(state)], "data_offsets": [0, len(state)]}]
+    with pytest.raises(BrokenWireError, match="generator"):
+        Decoder(parts, state, lambda tree: None).decode({"draw": {"T": 0}})
+    with pytest.raises(BrokenWireError, match="generator"):
+        Decoder(parts, state, lambda tree: None).decode({"draw": 7})
+
+
+# numpy's own reader of dtypes ends the process for the first two, with a division by nothing.
+NO_DTYPES = ["<M8[s/0]", "<m8[D/0]", "<M8[0s]", "<M8[D/25]", "<M8[25s]//7", "<M8[2147483648s]", "<M8[]", "<M8[generic]"]
+NO_DTYPES += ["<M8[x]", "<V8", "|O8", "|S", "<i3", "<f8,<f8", "(2,)<f8", "<U\u0663", "i8", "float64", "<c7", "|b2", ""]
+
+
+@pytest.mark.parametrize("name", NO_DTYPES)
+def test_no_dtype_but_the_known_ones_is_handed_to_numpy(name):
+    parts = [{"dtype": name, "shape": [1], "data_offsets": [0, 8]}]
+    with pytest.raises(BrokenWireError, match="dtype"):
+        Decoder(parts, bytearray(8), lambda tree: None).decode({"A": 0})
+
+
+@pytest.mark.parametrize(
+    "name", ["<M8", "<M8[s]", "<M8[25s]", "<m8[ns]", ">m8[as]", "<f2", "<f16", "<c8", "|b1", ">U3", "|S5"]
+)
+def test_the_dtypes_that_numpy_writes_arrive(name):
+    value = np.zeros(2, name)
+    assert travelled(value).dtype == value.dtype
 
 
 def test_arrivals_can_be_written_to_and_pickled():

@@ -205,6 +205,29 @@ def test_lines_with_too_many_cells_are_left_out_and_said(folder, gradebook):
     assert "101" not in imported(report["file"])
 
 
+def test_a_line_is_that_of_the_file_also_below_a_cell_of_two_lines(folder, gradebook):
+    gradebook.write_text(GRADEBOOK.replace("a note", '"a\nnote"').replace('"=HYPERLINK(""http://x"")"', "Eve, E"))
+    report = export(folder, lambda text: None, to="canvas", source=gradebook)
+    line = next(n for n, text in enumerate(gradebook.read_text().splitlines(), 1) if text.startswith("Eve, E"))
+    assert report["odd_lines"] == [line] == [8]
+
+
+def test_two_refused_people_of_one_name_are_both_listed(folder, gradebook):
+    rows = '"Lovelace, Ada",101,,bob,S,,,,,,,\n"Lovelace, Ada",102,,ada,S,,,,,,,\n"Núñez, Bob",9,,ada,S,,,,,,,\n'
+    gradebook.write_text(f"{HEAD}\n{rows}", encoding="utf-8")
+    report = export(folder, lambda text: None, to="canvas", source=gradebook)
+    assert list(report["refused"]) == ["Lovelace, Ada, line 2", "Lovelace, Ada, line 3", "Núñez, Bob"]
+
+
+@pytest.mark.parametrize("points", ["0.00", "0", "-4"])
+def test_a_maximum_of_nothing_is_no_scale(folder, gradebook, points):
+    """Multiplied by it, everybody would have nothing, and nothing would be said."""
+    gradebook.write_text(GRADEBOOK.replace("10.00,4.00", f"10.00,{points}"), encoding="utf-8")
+    with pytest.raises(ClassroomError, match=r"multiplied by that, nobody would have any; set its points there to 4"):
+        export(folder, print, to="canvas", source=gradebook, choice=Choice(scale=True))
+    assert not (folder.home / "exports" / "canvas.csv").exists()
+
+
 def test_canvas_own_file_stays(folder, gradebook):
     with pytest.raises(ClassroomError, match="the platform's own file"):
         export(folder, print, to="canvas", source=gradebook, out=gradebook)

@@ -137,6 +137,17 @@ def test_a_comment_that_moodle_would_misread_keeps_its_row_out(folder, sheet):
     assert "backslash" in report["refused"]["Bob Núñez"]
 
 
+def test_two_refused_people_of_one_name_are_both_listed(folder, sheet):
+    attempt = Attempt("", origin="moodle:Somebody_12", digest="x")
+    keep(folder, "tiny", "bob", attempt, {"tiny.ipynb": b"{}"})
+    attempt = Attempt("", origin="moodle:Somebody_13", digest="y")
+    keep(folder, "tiny", "cleo", attempt, {"tiny.ipynb": b"{}"})
+    text = WORKSHEET.replace("Bob Núñez", "Dora Doe").replace("Cleo Ó Néill", "Dora Doe")
+    sheet.write_text(text, encoding="utf-8")
+    report = export(folder, lambda text: None, to="moodle", source=sheet)
+    assert [name.rpartition(" ")[0] for name in report["refused"]] == ["Dora Doe, line", "Dora Doe, line"]
+
+
 @pytest.mark.parametrize("head", [HEAD.replace("Identifier", "Identificador"), "First name,Surname,Tiny"])
 def test_other_tables(folder, sheet, head):
     sheet.write_text(f"{head}\n")

@@ -81,7 +81,7 @@ def test_it_leaves_nothing_behind(folder):
         export(folder, print, out=folder.home / "nowhere" / "x.csv")
     place = folder.home / "a-folder"
     place.mkdir()
-    with pytest.raises(ClassroomError, match=r"cannot write .*: that is no file"):
+    with pytest.raises(ClassroomError, match=r"--out .*: expected a file, got a folder"):
         export(folder, print, out=place)
     assert [path.name for path in folder.home.glob(".*.new")] == []
 

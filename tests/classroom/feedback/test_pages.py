@@ -19,12 +19,14 @@ import nbformat
 import pytest
 
 from classroom.feedback import feedback
+from classroom.feedback.shown import LEFT_OUT, MOST_MARKUP, NO_MORE
 from classroom.folder import Folder
 from classroom.plan import hidden_lines
 from classroom.results import read_record, read_result, write_result
 from classroom.writer import Writer
 
 ROOT_CLASS = "_build/demo"
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8AAAAASUVORK5CYII="
 COMMENT = "**Good**, see $x^2$\n\n<script>no</script>"
 
 
@@ -226,7 +228,48 @@ def test_an_output_that_repeats_a_hidden_test_is_left_out(folder, make_result):
     graded(folder, make_result(folder, "ada", {"double": "print(In)"}, outputs={"double": [output, html]}))
     page = page_of(folder, "ada")
     assert "double(-1)" not in words_of(page)
-    assert page.count("[left out: it repeats a hidden test]") == 2
+    assert page.count(LEFT_OUT) == 1
+    assert page.count(NO_MORE) == 1
+
+
+def test_guesses_at_a_hidden_test_are_not_told_apart(folder, make_result):
+    """Nothing after the right one shows whether it was right; what was written, and pictures, stand as they are."""
+    right = "assert double(-1) == -2"
+    guesses = [f"assert double(-1) == {n}" for n in range(-5, 5)]
+    texts = [{"output_type": "stream", "name": "stdout", "text": f"{guess}\n"} for guess in guesses]
+    figure = {"output_type": "display_data", "data": {"image/png": PNG, "text/plain": "So"}, "metadata": {}}
+    outputs = [one for text in texts for one in (text, figure)]
+    why = f"I guess {right}, or assert double(-1) == 8."
+    graded(folder, make_result(folder, "ada", {"double": "print(In)", "why": why}, outputs={"double": outputs}))
+    page = page_of(folder, "ada")
+    said = words_of(page)
+    shown = [guess in said.replace(why, "") for guess in guesses]
+    assert shown == [True] * guesses.index(right) + [False] * (len(guesses) - guesses.index(right))
+    assert said.count(LEFT_OUT) == 1
+    assert said.count(NO_MORE) == len(guesses) - guesses.index(right) - 1
+    assert why in said
+    assert page.count("data:image/png") == len(guesses)
+    figure["data"]["text/plain"] = right
+    graded(folder, make_result(folder, "bob", {"double": "plot()"}, outputs={"double": [figure]}))
+    assert right not in page_of(folder, "bob"), "the words of a figure are an output like others"
+
+
+def test_a_page_has_an_end(folder, make_result):
+    """40 MB that were handed in become no page of 190 MB: what is over is said, and the points stand."""
+    answers = {"double": "x = '" + "&" * 900 + "'\n", "why": "So."}
+    table = {"output_type": "display_data", "data": {"text/plain": "&" * 8000}, "metadata": {}}
+    record = make_result(folder, "ada", answers, outputs={"double": [table] * 30})
+    cells = record["notebooks"]["tiny.ipynb"]["cells"]
+    code = {"cell_type": "code", "metadata": {}, "source": "'" + "&" * 900 + "'", "outputs": [table] * 30}
+    own = [{**code, "id": f"own-{n}", "execution_count": 1} for n in range(400)]
+    own += [{"cell_type": "markdown", "id": f"m-{n}", "metadata": {}, "source": "& " * 20_000} for n in range(400)]
+    cells[1:1] = own
+    graded(folder, record)
+    page = page_of(folder, "ada")
+    assert len(page) < MOST_MARKUP + 400_000
+    said = words_of(page)
+    assert "it is too much for one page" in said
+    assert "points" in said
 
 
 def test_a_damaged_result_stops_nobody_else(folder, make_result):

@@ -5,6 +5,7 @@ through the real commands: collect, autograde, feedback, status, export. What co
 there; what stands under submitted/ without it, as nbgrader's own collect leaves it, by autograde: both say the same.
 """
 
+import re
 import sqlite3
 import sys
 import time
@@ -185,6 +186,15 @@ def table(found: list[Specimen], outcomes: dict[str, str]) -> str:
     return "\n".join([f"{len(found)} malformed notebooks", *lines])
 
 
+def said() -> dict[str, int]:
+    """How many there are, as SECURITY.md says; and CHANGELOG.md, of all of them."""
+    form = r"(\d+) malformed notebooks are handed in, (\d+) to one class and (\d+) to another \((\d+) of them in `make"
+    numbers = re.search(form, (ROOT / "SECURITY.md").read_text()).groups()
+    found = dict(zip(("all", "one", "another", "make test"), map(int, numbers), strict=True))
+    assert f"- {found['all']} malformed notebooks" in (ROOT / "CHANGELOG.md").read_text()
+    return found
+
+
 def specimens_of(one: Class, full: bool) -> list[Specimen]:
     """Every change once, and some that are drawn; with --full twice, and hundreds."""
     return specimens.changed(one.rights, 2 if full else 1, one.project) + specimens.drawn(200 if full else 40)
@@ -222,7 +232,7 @@ def test_a_class_of_them(mixed_class, request):
     """One in three; with --full all."""
     full = request.config.getoption("--full")
     found = specimens_of(mixed_class, full)[:: 1 if full else 3]
-    assert len(found) > (600 if full else 80)
+    assert len(found) == said()["one" if full else "make test"]
     print(table(found, through_everything(mixed_class, found)))
 
 
@@ -230,4 +240,6 @@ def test_a_class_of_them(mixed_class, request):
 def test_a_class_that_hands_in_broken_checkpoints(checkpoint_class):
     """A real project, every third change."""
     found = specimens.changed(checkpoint_class.rights, 1, "checkpoint")[::3]
+    assert len(found) == said()["another"]
+    assert said()["all"] == said()["one"] + said()["another"]
     print(table(found, through_everything(checkpoint_class, found)))

@@ -335,6 +335,43 @@ def test_kernel_of_another_environment(tmp_path: Path) -> None:
         started.close()
 
 
+def kernel_of(environment: Path) -> KernelSpec:
+    return KernelSpec(argv=[str(environment / "bin" / "python"), "{connection_file}"], resource_dir=str(environment))
+
+
+def test_of_another_environment_nothing_but_its_python_is_mounted(tmp_path: Path, monkeypatch) -> None:
+    """`home` in pyvenv.cfg may be ~/bin: the folder above it is then the home, with all that is in it."""
+    home, other = tmp_path / "home", tmp_path / "env"
+    for place in (home / "bin", home / "python" / "bin", home / "python" / "lib" / "python3.11", other / "bin"):
+        place.mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    cfg = other / "pyvenv.cfg"
+    cfg.write_text(f"home = {home}/bin\n")
+    with pytest.raises(
+        SandboxError, match=r"its Python is in .*home/bin, but there is none of which the library is in"
+    ):
+        kernel._program(kernel_of(other))
+    (home / "lib" / "python3.11").mkdir(parents=True)
+    (home / "lib" / "python3.11" / "os.py").touch()
+    with pytest.raises(SandboxError, match=r"a Python is installed in .*home, which is your home"):
+        kernel._program(kernel_of(other))
+    monkeypatch.setenv("HOME", str(home / "me"))
+    with pytest.raises(SandboxError, match="which contains your home"):
+        kernel._program(kernel_of(other))
+    monkeypatch.setenv("HOME", str(tmp_path / "else"))
+    (home / "course").mkdir()
+    (home / "course" / "nbgrader_config.py").touch()
+    monkeypatch.chdir(home / "course")
+    with pytest.raises(SandboxError, match="which contains the course's folder"):
+        kernel._program(kernel_of(other))
+    cfg.write_text(f"home = {home}/python/bin\n")
+    (home / "python" / "lib" / "python3.11" / "os.py").touch()
+    assert kernel._program(kernel_of(other))[1] == [(other, str(other)), (home / "python", str(home / "python"))]
+    (home / "pyvenv.cfg").write_text("home = /usr/bin\n")  # the environment itself
+    with pytest.raises(SandboxError, match="which contains the course's folder"):
+        kernel._program(kernel_of(home))
+
+
 @pytest.fixture
 def sandboxed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A kernelspec that runs Python in the sandbox."""

@@ -261,3 +261,15 @@ def test_kernelspec_by_command(found: dict, tmp_path: Path) -> None:
 def test_probe_limits_are_small() -> None:
     """A machine with little memory can be looked at too."""
     assert probes.LIMITS.memory_mb <= 512
+
+
+def test_a_canary_is_readable_by_everybody_whatever_the_umask(tmp_path: Path) -> None:
+    """Else a sandbox that shows it would pass, since another user may not read it."""
+    before = os.umask(0o077)
+    try:
+        with baits.canaries(tmp_path, "a-token") as made:
+            ours = [path for path in made if path.endswith("a-token")]
+            assert [os.stat(path).st_mode & 0o777 for path in ours] == [0o644] * len(ours)
+            assert len(ours) >= 2
+    finally:
+        os.umask(before)

@@ -26,6 +26,12 @@ from classroom.similarity.passages import compare, fingerprint, given_hashes, sh
 
 ROOT = Path(__file__).resolve().parents[3]
 
+SAID = (  # rows of the table in the book
+    "honest pairs",
+    "copies with all names changed, other comments, another order",
+    "the most that two of them share",
+    "the least that a copy shares with its original",
+)
 ADA = '''
 def double(x):
     """Twice the value."""
@@ -87,18 +93,30 @@ def honest(request):
     most = max(map(len, by_cell.values()))
     codes = ["\n\n".join(found[i] for found in by_cell.values() if i < len(found)) for i in range(most)]
     prints = [fingerprint(Work(str(i), CLASS, code), without) for i, code in enumerate(codes)]
-    return [one for one in prints if one.enough], without
+    return request.param, [one for one in prints if one.enough], without
 
 
-def test_every_mutated_copy_is_found_and_no_honest_pair(honest):
-    prints, without = honest
+def test_every_mutated_copy_is_found_and_no_honest_pair(honest, monkeypatch):
+    project, prints, without = honest
     assert len(prints) >= 5
+    least, most, pairs = 1.0, 0.0, list(itertools.combinations(prints, 2))
     for seed, one in enumerate(prints):
         copy = fingerprint(Work("copy", CLASS, mutated(one.work.code, seed)), without)
         (pair,) = compare(one, [copy], THRESHOLD)
-        assert pair.share > 0.6
-    for one, other in itertools.combinations(prints, 2):
+        least = min(least, pair.share)
+    for one, other in pairs:
         assert compare(one, [other], THRESHOLD) == []
+        with monkeypatch.context() as patch:
+            patch.setattr("classroom.similarity.passages.LEAST", 1)  # however little it is, for the table
+            most = max([most, *(pair.share for pair in compare(one, [other], 0.0))])
+    assert least > 0.6
+    page = (ROOT / "book/teach/similarity.md").read_text()
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
+    column = next(row for row in table if row[0] == "of the bank of").index(project)
+    said = {row[0]: float(row[column].rstrip("%")) for row in table if row[0] in SAID}
+    assert [said[row] for row in SAID[:2]] == [len(pairs), len(prints)]
+    assert "within three points of these" in page
+    assert [said[row] for row in SAID[2:]] == [pytest.approx(100 * share, abs=3) for share in (most, least)]
 
 
 def test_the_lines_in_common():
@@ -206,6 +224,49 @@ def test_other_terms_and_the_official_answers(folder, tmp_path):
     assert [(pair["first"], pair["kind"]) for pair in report["pairs"] if pair["kind"] != "class"] == [
         ("cleo", "solution")
     ]
+
+
+def other_term(folder, place: Path, *students: str) -> Path:
+    for student in students:
+        (place / student / "tiny").mkdir(parents=True)
+        work = folder.path("submitted", "tiny", "cleo") / "tiny.ipynb"
+        (place / student / "tiny" / "tiny.ipynb").write_bytes(work.read_bytes())
+    return place
+
+
+def test_terms_are_called_by_what_tells_them_apart(folder, tmp_path):
+    past = [other_term(folder, tmp_path / term / "course" / "submitted", "zoe") for term in ("2024", "2025")]
+    for place in past:
+        (place / "yan" / "tiny").mkdir(parents=True)
+    said: list[str] = []
+    report = similarity(folder, "tiny", said.append, past=past, names=True)
+    assert [pair["second"] for pair in report["pairs"] if pair["kind"] == "past"] == ["zoe (in 2024)", "zoe (in 2025)"]
+    assert {who for who in report["skipped"] if "yan" in who} == {"yan (in 2024)", "yan (in 2025)"}
+    assert report["past"] == {"2024": 1, "2025": 1}
+    assert {"2024: 1 work read", "2025: 1 work read"} <= set(said)
+    deep = other_term(folder, tmp_path / "2025" / "evening" / "submitted", "zoe")
+    report = similarity(folder, "tiny", said.append, past=[past[1], deep], names=True)
+    assert list(report["past"]) == ["2025/course", "evening"]
+
+
+def test_what_is_no_other_terms_work_is_refused(folder, tmp_path):
+    past = other_term(folder, tmp_path / "spring" / "course" / "submitted", "zoe")
+    before = sorted(folder.home.rglob("*"))
+    for place, message in (
+        (
+            past.parents[1],
+            r"nobody's tiny is in it; expected .*/tiny/ in it; did you mean .*/course/submitted\?",
+        ),
+        (past.parents[0], r"nobody's tiny is in it; .* did you mean .*/submitted\?"),
+        (past / "zoe", "nobody's tiny is in it"),
+        (folder.home / "submitted", "that is this class's own"),
+        (folder.home / ".." / "course" / "submitted", "that is this class's own"),
+    ):
+        with pytest.raises(ClassroomError, match=message):
+            similarity(folder, "tiny", print, past=[place])
+    with pytest.raises(ClassroomError, match="named twice"):
+        similarity(folder, "tiny", print, past=[past, past.parent / "." / "submitted"])
+    assert sorted(folder.home.rglob("*")) == before
 
 
 def test_what_is_missing_is_said(folder, tmp_path):

@@ -49,6 +49,7 @@ class Answers:
         self._cpu = time.process_time()
         self.shell.recorder.start()
         self._hidden = False
+        turn(self.shell.recorder, False)
         try:
             while True:
                 message, blob = wire.receive(sock)

@@ -6,6 +6,8 @@ sender's comes along, and everything that is not as `values` would have it is a 
 
 from __future__ import annotations
 
+import re
+import struct
 from collections import Counter, namedtuple
 from collections.abc import Callable
 from functools import lru_cache
@@ -19,7 +21,14 @@ MOST_NODES = 1_000_000
 MOST_NAME = 200  # characters
 ALIGNED = 64  # bytes
 NUMPY_KINDS = "biufcSUmM"
+# numpy's own reader of such names ends the process for some that it does not expect: <M8[s/0] divides by nothing.
+_NUMPY = re.compile(
+    r"[<>|](?:b1|[iu][1248]|f(?:2|4|8|12|16)|c(?:8|16|24|32)|[SU]\d{1,9}|[mM]8(?:\[(\d{0,9})([A-Za-z]{1,2})\])?)"
+)
+_DATES = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as")
 MOST_STEPS = 10_000_000  # of a range: a test may make a list of it
+# A state of torch's Mersenne Twister: how many of its words are left, at 8, and which one is next, at 16.
+_WORDS, _LEFT, _NEXT = 624, struct.Struct("<i"), struct.Struct("<Q")
 _MOST_ALIKE = 100  # keys of one hash
 MOST_INTEGER = 1 << 20  # bytes: two and a half million digits; more could hold up a test for hours
 _MOST_SIZE = 1 << 40  # of a dimension
@@ -132,9 +141,8 @@ class Decoder:
 
         part, begin, end = self._part(number)
         name = part.get("dtype")
-        if type(name) is not str or not 3 <= len(name) <= 30 or name[1] not in NUMPY_KINDS or name[0] not in "<>|":
-            raise BrokenWireError("an unknown dtype of numpy")
-        if "," in name:
+        found = _NUMPY.fullmatch(name) if type(name) is str and name.isascii() else None
+        if found is None or (found[2] is not None and (found[2] not in _DATES or found[1].startswith("0"))):
             raise BrokenWireError("an unknown dtype of numpy")
         dtype = numpy.dtype(name)
         if dtype.kind not in NUMPY_KINDS or dtype.hasobject:
@@ -180,9 +188,18 @@ class Decoder:
         return [self.decode(item, depth) for item in _list_of(body)]
 
     def _draw(self, body: object, depth: int) -> object:
+        """A generator of torch's, whose `set_state` believes what a state says of itself and reads beyond its end."""
         import torch
 
-        return torch.Generator().set_state(self.decode(body, depth))
+        state = self.decode(body, depth)
+        made = torch.Generator()
+        if type(state) is not torch.Tensor or state.dtype is not torch.uint8 or state.shape != made.get_state().shape:
+            raise BrokenWireError("no state of a generator")
+        data = state.numpy().tobytes()
+        (left,), (following,) = _LEFT.unpack_from(data, 8), _NEXT.unpack_from(data, 16)
+        if not (1 <= left <= _WORDS and 0 <= following <= _WORDS and left + following <= _WORDS + 1):
+            raise BrokenWireError("a generator that would read beyond its numbers")
+        return made.set_state(state)
 
 
 def too_long(steps: range) -> bool:

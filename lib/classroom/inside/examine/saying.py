@@ -2,8 +2,8 @@
 
 An honest `print(x)` in a function shows the inputs of hidden tests, and students read what their code printed. So the
 student's side notes in its streams where calls of hidden tests begin and end, and in what is kept each part has a line
-above it that says which tests it belongs to. This guards against oversight only: code that means to keep its arguments
-can put them anywhere.
+above it that says which tests it belongs to. Where a note is missing, it was hidden tests. This guards against
+oversight only: code that means to keep its arguments can put them anywhere.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ _TURNS = re.compile("(\x1e\\[(?:visible|hidden)\\]\x1e)")
 
 
 def turn(recorder, hidden: bool) -> None:
-    """Note in both streams that what follows belongs to hidden tests, or no longer does."""
-    for name in ("stdout", "stderr"):
-        recorder.stream(name, _TURN[hidden])
+    """Note in both streams that what follows belongs to hidden tests, or to visible ones."""
+    recorder.mark(_TURN[hidden])
 
 
-def in_parts(outputs: list[tuple[str, str]]) -> list[tuple[bool, str]]:
+def in_parts(outputs: list[tuple[str, str]], some_hidden: bool = False) -> list[tuple[bool, str]]:
     """The texts in order, each with whether it was said in hidden tests.
 
     Args:
         outputs: stream's name (empty for another kind of output) and text. The streams between two other outputs run
             side by side, so each begins in the state that held before them.
+        some_hidden: whether the cell has hidden tests, to which belongs what stands before the first note.
     """
     parts: list[tuple[bool, str]] = []
-    hidden = before = False
+    hidden = before = some_hidden
     last = ""
     for stream, text in outputs:
         if not (stream and last):
@@ -43,6 +43,11 @@ def in_parts(outputs: list[tuple[str, str]]) -> list[tuple[bool, str]]:
                 parts.append((now, piece))
         hidden, last = now, stream
     return parts
+
+
+def as_line(text: str) -> str:
+    """A text of an output with the line feed that it may lack; of notes alone there is no line."""
+    return text if not text or text.endswith(("\n", *_STATES)) else f"{text}\n"
 
 
 def with_lines(parts: list[tuple[bool, str]]) -> str:
