@@ -32,6 +32,11 @@ SVG = (
     f'<a href="javascript:{CANARY}"><text y="20">a</text></a><foreignObject><b onclick="{CANARY}">b</b></foreignObject>'
     '<circle r="9" cx="20" cy="20"/></svg>'
 )
+# What fetches, or holds HTML, is not shown at all; of the rest everything is drawn and nothing runs.
+DRAWN = (
+    f'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40" onload="{CANARY}"><script>{CANARY}</script>'
+    f'<a href="javascript:{CANARY}"><text y="20">a</text></a><circle r="9" cx="20" cy="20" onclick="{CANARY}"/></svg>'
+)
 AS_ADDRESS = "data:image/svg+xml;base64," + base64.b64encode(SVG.encode()).decode()
 HTML = (
     f"<script>{CANARY}</script><img src=x onerror={CANARY}><img src=http://127.0.0.1:9/a.png>"
@@ -61,6 +66,8 @@ def output(**data: str) -> dict:
 OUTPUTS = [
     output(html=HTML),
     output(svg=SVG),
+    output(svg=DRAWN),
+    output(html=f"<p>{DRAWN}</p>"),
     output(js=CANARY),
     output(md=MARKDOWN),
     output(latex=f"$<script>{CANARY}</script>$"),
