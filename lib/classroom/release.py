@@ -88,6 +88,7 @@ def _generate(folder: Folder, project: str) -> None:
 
     folder.coursedir.assignment_id = project
     folder.messages.clear()
+    folder.home.mkdir(mode=0o700, parents=True, exist_ok=True)  # the gradebook is made in it
     converter = GenerateAssignment(coursedir=folder.coursedir, parent=folder.app)
     converter.force = True
     try:

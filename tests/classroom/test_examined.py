@@ -467,4 +467,4 @@ def test_closing_a_session_ends_an_examination_under_way(way):
         assert not thread.is_alive()
         assert time.monotonic() - began < 15
     assert len(caught) == 1
-    assert usage.cpu_seconds > 1
+    assert usage.cpu_seconds > 0.2  # it was counted; a busy machine gives less of it in three seconds

@@ -153,6 +153,10 @@ class Jailed:
         """A descriptor of a folder inside; the caller closes it."""
         try:
             return os.open(f"/proc/{self.first}/root{place}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        except (FileNotFoundError, ProcessLookupError):
+            if not self.wait(5):
+                raise
+            raise SandboxError(f"the program in the sandbox ended; it said: {self.said() or 'nothing'}") from None
         except PermissionError:
             raise SandboxError(
                 "may not look into the sandbox's own processes; in a container, root needs the capability SYS_PTRACE "

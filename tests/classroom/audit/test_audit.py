@@ -192,6 +192,7 @@ def test_the_attacks_have_teeth(course, tmp_path, engine):
     from classroom.audit import _hand_in
     from classroom.audit.verdicts import given
     from classroom.autograde import Wishes
+    from classroom.partnames import PartNames
     from classroom.results import compose
     from classroom.simulate.material import read_material
 
@@ -206,11 +207,11 @@ def test_the_attacks_have_teeth(course, tmp_path, engine):
         _hand_in(own, material, attack, bait)
     batch = _Batch(own, "ps1", Wishes(60, 10), None, None, elsewhere=False)
     names = {attack.student: attack for attack in chosen}
-    earned = {}
+    earned, parts = {}, PartNames([])
     without = ((work, {**job, "plan": None}) for work, job in batch.jobs([attack.student for attack in chosen]))
     for work, outcome in engine.outcomes(without):
         record = compose(outcome, work.rebuilt, student=work.student, project="ps1", submission="s", grader="g")
-        earned[names[work.student].name] = given(record)
+        earned[names[work.student].name] = given(record, parts)
     gaining = set()
     for attack in chosen:
         if attack.group == FORGERIES and sum(earned[attack.name].values()) > sum(earned[attack.base].values()):
