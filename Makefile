@@ -1,7 +1,7 @@
 # Every daily command; `make` alone prints them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help course test test-full check book release serve demo coverage lint bench bench-gpu student-tree pdf zip clean install install-test
+.PHONY: help course test test-full check book release serve demo hub coverage lint bench bench-gpu student-tree pdf zip clean install install-test install-hub
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -57,6 +57,9 @@ serve: install ## show the built book on http://127.0.0.1:8000 (PORT=… for ano
 demo: install ## take the demo class through collect, autograde, feedback and export (_build/demo)
 	@$(PY) -m classroom demo
 
+hub: install-hub ## start a JupyterHub on this machine to try the course in: http://127.0.0.1:8000 (PORT=…)
+	@$(PY) hub/demo.py --port $(PORT)
+
 coverage: install ## what covers each row of the syllabus, and the rows that nothing covers
 	@$(PY) book/coverage.py
 
@@ -65,15 +68,17 @@ lint: install-test ## ruff on code and notebooks, the order of the library's roo
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/lint-imports --no-logo
 
-bench: install ## measure speed against code written by hand and against public examples; results in benchmarks/
+bench: install-hub ## measure speed against code written by hand and against public examples; results in benchmarks/
 	@$(PY) benchmarks/training.py
 	@$(PY) benchmarks/data.py
 	@$(PY) benchmarks/generative.py
 	@$(PY) benchmarks/architectures_convolutional.py
 	@$(PY) benchmarks/architectures_sequences.py
+	@$(PY) benchmarks/architectures_others.py
 	@$(PY) benchmarks/grading.py
 	@$(PY) benchmarks/writer.py
 	@$(PY) benchmarks/examiner.py
+	@$(PY) benchmarks/hub.py
 	@$(PY) benchmarks/table.py
 
 bench-gpu: ## the same on a GPU: needs only python3 with torch, numpy, matplotlib and scikit-learn
@@ -81,6 +86,7 @@ bench-gpu: ## the same on a GPU: needs only python3 with torch, numpy, matplotli
 	@PYTHONPATH=lib python3 benchmarks/generative.py --device cuda
 	@PYTHONPATH=lib python3 benchmarks/architectures_convolutional.py --device cuda
 	@PYTHONPATH=lib python3 benchmarks/architectures_sequences.py --device cuda
+	@PYTHONPATH=lib python3 benchmarks/architectures_others.py --device cuda
 	@python3 benchmarks/table.py
 
 student-tree: install ## what students get, without solutions, into _build/student
@@ -90,4 +96,5 @@ clean: ## remove what was built; keeps the environment and a real class (course/
 	rm -rf _build .pytest_cache .ruff_cache .import_linter_cache
 
 install: ; @.ci/install
+install-hub: ; @.ci/install hub
 install-test: ; @.ci/install test

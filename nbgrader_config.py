@@ -9,6 +9,7 @@ from pathlib import Path
 
 from classroom.course import read_course
 from classroom.gradebook import normal_url
+from classroom.hub.exchange import use
 from classroom.late import after_converting, before_converting
 
 ROOT = Path(__file__).resolve().parent
@@ -55,5 +56,7 @@ c.AssignLatePenalties.plugin_class = "classroom.late.LateRule"
 c.LateRule.grace_minutes = course.late.grace_minutes
 c.LateRule.percent_per_day = course.late.percent_per_day
 c.LateRule.days = course.late.days
+
+use(c)  # on a hub: its exchange, instead of a folder that all users share
 
 c.NbGrader.log_level = "WARN"

@@ -26,7 +26,7 @@ def text() -> str:
     for path in sorted(HERE.glob("*-*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         name, _, device = path.stem.rpartition("-")
-        lines = {"grading": _grading, "writer": _writer}.get(name, _others)(found)
+        lines = {"grading": _grading, "hub": _hub, "writer": _writer}.get(name, _others)(found)
         parts.append("\n".join([f"## {_title(name)}, {device}", "", f"{found['what']}.", "", *lines, ""]))
     return "\n".join(parts)
 
@@ -57,6 +57,19 @@ def _grading(found: dict) -> Iterator[str]:
     yield ""
     yield f"From a job's arrival to its first cell run: {parts['first_cell']:.3f} s (median)."
     yield f"The writer: {parts['writer_each']:.4f} s a submission."
+
+
+def _hub(found: dict) -> Iterator[str]:
+    fit, ended = found["users_that_would_fit"], found["ended"]
+    fits = f"memory would do for {fit['by memory']}, processors for {fit['by processors, all at once']}"
+    yield f"On {found['device']}: {found['users_within_limit']} users within the limit; {fits}. The end: {ended}."
+    yield ""
+    yield _row("users", "start s", "open s", "95 % below s", "run imports s", "save s", "CPU s to open", "MB each")
+    yield _row(*["---"] * 8)
+    for one in found["steps"]:
+        times = (one[key] for key in ("start_median", "open_median", "open_p95", "run_median", "save_median"))
+        processor = one["open_cpu_seconds_each"]
+        yield _row(str(one["users"]), *(f"{value:.2f}" for value in (*times, processor)), str(one["memory_mb_each"]))
 
 
 def _writer(found: dict) -> Iterator[str]:

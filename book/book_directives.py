@@ -1,5 +1,5 @@
 """Directives of the book: `claims-ledger`, `coverage-table`, `project-list`, `course-rules`, `section-map`,
-`downloads` and `output-of`.
+`downloads`, `output-of` and `models-table` (of book_models).
 
 Each writes what the build has gathered. (`build-status` stands in book_status.)
 """
@@ -13,6 +13,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from book_map import drawing
+from book_models import ModelsTable
 from book_records import OUTCOMES, executed_notebook, figures, outcome, read_yaml, threshold, toc_documents, unit
 from book_sections import PATHS, circles, read_sections, section_problems
 from book_written import Written, badge, detail, filter_form, mark_rows
@@ -248,4 +249,5 @@ DIRECTIVES = {
     "downloads": Downloads,
     "section-map": SectionMap,
     "output-of": OutputOf,
+    "models-table": ModelsTable,
 }

@@ -188,13 +188,19 @@ def judge(record: dict, entry: dict | None, page: str, gathered: Gathered) -> No
 
 
 def number(value: float, decimals: int | None = None) -> str:
-    """A number as text, with a true minus sign; three significant figures unless decimals are given."""
-    text = f"{value:.3g}" if decimals is None else f"{value:.{decimals}f}"
+    """A number as text, with a true minus sign; without decimals three significant figures, or a count in full."""
+    short = f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e9 else f"{value:.3g}"
+    text = short if decimals is None else f"{value:.{decimals}f}"
     return text.replace("-", "\u2212") if float(text) else text.lstrip("-")
 
 
 def figures(record: dict) -> str:
-    """Measured mean and 95 % interval, as text: as many decimals as the interval's width gives a meaning to."""
+    """Measured mean and 95 % interval, as text: as many decimals as the interval's width gives a meaning to.
+
+    One value has no interval.
+    """
+    if len(record["measured"]) == 1:
+        return number(record["mean"])
     half = (record["high"] - record["low"]) / 2
     decimals = max(0, 1 - math.floor(math.log10(half))) if half > 0 else None
     mean, low, high = (number(record[key], decimals) for key in ("mean", "low", "high"))

@@ -87,6 +87,9 @@ def main() -> None:
     files = tracked()
     if not any(path.parts[0] == "assignments" for path in files):
         sys.exit("student-tree: no released assignments are tracked by git; run `make release` and commit them first")
+    gone = [str(path) for path in files if not (ROOT / path).exists()]
+    if gone:
+        sys.exit(f"student-tree: removed here, but not for git: {', '.join(gone[:5])}; commit that first (git add -A)")
     shutil.rmtree(TARGET, ignore_errors=True)
     for path in files:
         target = TARGET / path

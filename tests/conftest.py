@@ -13,6 +13,7 @@ os.environ["MPLBACKEND"] = "Agg"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the long form too: tests marked `full`")
+    parser.addoption("--write-screenshots", action="store_true", help="take the book's pictures of the hub anew")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

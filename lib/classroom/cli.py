@@ -246,6 +246,7 @@ def _parser() -> tuple[argparse.ArgumentParser, list[str]]:
         "classroom feedback checkpoint-01 --release",
     )
     made.add_argument("project", metavar="PROJECT")
+    made.add_argument("--student", action="append", metavar="ID", help="only this one; may be repeated")
     made.add_argument("--release", action="store_true", help="also hand it out through nbgrader's exchange")
 
     made = command("status", "show who handed in and what came out", "classroom status checkpoint-01")

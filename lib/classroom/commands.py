@@ -111,7 +111,7 @@ def feedback(arguments: Namespace) -> Result:
     folder = _folder(arguments)
     with folder.lock():
         folder.require(arguments.project)
-        report = feedback(folder, arguments.project, say, release=arguments.release)
+        report = feedback(folder, arguments.project, say, release=arguments.release, students=arguments.student)
     return int(bool(report["failed"])), report
 
 

@@ -7,17 +7,19 @@ or hand the work in can neither list the pages nor guess a name: it is a hash ov
 """
 
 import hashlib
+import logging
 import os
 import re
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from classroom.errors import ClassroomError, RefusedError
 from classroom.feedback import hash_of
 from classroom.feedback.page import frame
 from classroom.folder import Folder
-from classroom.intake import SECRET, read_regular, refusals
+from classroom.intake import SECRET, TIMESTAMP, read_regular, refusals
 from classroom.intake.exchange import DEFAULT_ROOT
 from classroom.results import REFUSED, read_record, read_result, write_atomically, write_record, writing
 from classroom.statistics.page import text
@@ -81,8 +83,10 @@ def _page_of_reasons(project: str, texts: list[str], graded: bool) -> str:
     return frame(title, f"<h1>{text(title)}</h1>", main)
 
 
-def hand_out(folder: Folder, project: str, say: Callable[[str], None]) -> dict[str, list[str]]:
-    """Copy the pages into nbgrader's exchange, where students fetch them.
+def hand_out(
+    folder: Folder, project: str, say: Callable[[str], None], *, students: list[str] | None = None
+) -> dict[str, list[str]]:
+    """Copy the pages into nbgrader's exchange, where students fetch them; of these students, or of all.
 
     Returns:
         Students: `released`, and those `elsewhere`, who did not hand in through the exchange and so have no way to it.
@@ -105,6 +109,8 @@ def hand_out(folder: Folder, project: str, say: Callable[[str], None]) -> dict[s
         def copy_files(self) -> None:
             """Copy the pages under the names that only their students can compute."""
             for student, pages in sorted(_pages(folder, project).items()):
+                if students and student not in students:
+                    continue
                 if not all(secret for _, secret, _ in pages):
                     report["elsewhere"].append(student)
                     continue
@@ -125,12 +131,46 @@ def hand_out(folder: Folder, project: str, say: Callable[[str], None]) -> dict[s
         _require_exchange(folder)
         kind = Release
     try:
-        kind(coursedir=folder.coursedir, authenticator=Authenticator(parent=folder.app), parent=folder.app).start()
+        step = kind(coursedir=folder.coursedir, authenticator=Authenticator(parent=folder.app), parent=folder.app)
+        step.students = students or []  # what classroom.hub.exchange reads, and the two lists that it leaves
+        step.start()
+        for who in report:
+            report[who] += getattr(step, who, [])
+        for level, line in folder.messages.lines:
+            if level >= logging.WARNING and kind is not Release:
+                say(line)
     except (ExchangeError, SystemExit):
         raise ClassroomError(f"feedback was made, but cannot be handed out: {folder.messages.cause()}") from None
     if report["elsewhere"]:
         say(f"not handed in through the exchange, so not to be fetched there: {', '.join(report['elsewhere'])}")
     return report
+
+
+def made_pages(folder: Folder, project: str, say: Callable[[str], None]) -> dict[str, list[tuple[str, bytes, str]]]:
+    """By student the pages that were made here, for an exchange that knows submissions by their time.
+
+    Args:
+        say: is told of a page that somebody changed since.
+
+    Returns:
+        Name, content and the time of the submission that a page is about; of a page of reasons it is empty: the last.
+    """
+    found: dict[str, list[tuple[str, bytes, str]]] = {}
+    for place in sorted(folder.path("feedback", ".", ".").glob(f"*/{project}")):
+        known = read_record(folder.record("feedback", project, place.parent.name)).get("pages", {})
+        said = ""
+        with suppress(RefusedError):  # nothing of it is graded
+            said = read_regular(place / TIMESTAMP).decode("utf-8", "replace").strip()
+        for name, wanted in sorted(known.items()):
+            try:
+                data = read_regular(place / name)
+            except RefusedError:
+                continue  # it is gone
+            if hashlib.sha256(data).hexdigest() != wanted:
+                say(f"{folder.shown(place / name)} is not the page that was made here: not handed out")
+            elif said or name == REASONS:
+                found.setdefault(place.parent.name, []).append((name, data, "" if name == REASONS else said))
+    return found
 
 
 def _require_exchange(folder: Folder) -> None:

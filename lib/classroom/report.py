@@ -2,6 +2,8 @@
 
 import json
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from classroom.folder import Folder
 from classroom.partnames import PartNames
@@ -9,6 +11,27 @@ from classroom.results import REFUSED, read_result
 from classroom.standing import Since
 
 MOST_NAMED_PARTS = 6
+
+
+@contextmanager
+def recorded(folder: Folder, project: str) -> Iterator:
+    """The gradebook's record of a project while it is open, with today's late penalties; None where there is none."""
+    from nbgrader.api import MissingEntry
+
+    from classroom.late import refresh_penalties
+    from classroom.merging import late_plugin
+
+    if not folder.has_gradebook():
+        yield None
+        return
+    with folder.gradebook() as gradebook:
+        try:
+            assignment = gradebook.find_assignment(project)
+        except MissingEntry:
+            assignment = None
+        else:
+            refresh_penalties(gradebook, project, late_plugin(folder))
+        yield assignment
 
 
 def grades(folder: Folder, project: str) -> dict[str, dict]:
@@ -19,23 +42,13 @@ def grades(folder: Folder, project: str) -> dict[str, dict]:
         `points` (sum of the parts), `penalty`, `total` (points minus penalty), `max`, `waiting` (whether a part waits),
         `seconds_late` and `comments`.
     """
-    from nbgrader.api import MissingEntry
-
-    from classroom.late import refresh_penalties
-    from classroom.merging import late_plugin
-
     found: dict[str, dict] = {}
-    if not folder.has_gradebook():
-        return found
-    with folder.gradebook() as gradebook:
-        try:
-            assignment = gradebook.find_assignment(project)
-        except MissingEntry:
+    with recorded(folder, project) as assignment:
+        if assignment is None:
             return found
-        refresh_penalties(gradebook, project, late_plugin(folder))
         order = _order(folder, project)
-        graded = [(notebook.name, cell.name) for notebook in assignment.notebooks for cell in _graded(notebook)]
-        names = PartNames([*order, *graded])
+        cells = [(notebook.name, cell.name) for notebook in assignment.notebooks for cell in _graded(notebook)]
+        names = PartNames([*order, *cells])
         for submission in assignment.submissions:
             cells = [grade for notebook in submission.notebooks for grade in notebook.grades]
             cells.sort(key=lambda grade: order.get((grade.notebook.name, grade.name), len(order)))

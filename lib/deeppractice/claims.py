@@ -19,6 +19,7 @@ from scipy import stats
 MIME = "application/vnd.deeppractice.claim+json"
 REGISTER = "claims.yml"  # beside the notebook
 RELATIONS = (">=", "<=", "between")
+ROUNDING = 1e-6  # by which a share may exceed 1: a mean of float32 does
 VERDICTS = {"holds": "holds", "fails": "does not hold", "inconclusive": "inconclusive"}
 
 
@@ -36,6 +37,8 @@ class Test:
         margin: a contradiction has to exceed this, in `unit`.
         seeds: how many values are measured, one a seed.
         unit: of the measured values.
+        range: what the quantity can be, [low, high], None for an end that it does not have: [0, 1] for a share, [-1, 1]
+            for a difference of two, [0, None] for a ratio. No value may lie outside, no interval is shown beyond it.
     """
 
     __test__ = False  # pytest would collect a class of this name
@@ -45,6 +48,13 @@ class Test:
     margin: float
     seeds: int
     unit: str
+    range: list[float | None] | None = None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Of the range, infinite where it has none."""
+        low, high = self.range or (None, None)
+        return -math.inf if low is None else low, math.inf if high is None else high
 
     def interval(self, measured: Sequence[float]) -> tuple[float, float, float]:
         """Mean and 95 % interval (Student's t over the seeds; with one value, the margin on either side)."""
@@ -54,6 +64,15 @@ class Test:
             return mean, mean - self.margin, mean + self.margin
         half = float(stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
         return mean, mean - half, mean + half
+
+    def shown(self, measured: Sequence[float]) -> tuple[float, float, float]:
+        """Mean and interval as a page shows them: Student's t knows no range, so the interval is cut where it ends.
+
+        The verdict is computed from the whole interval.
+        """
+        mean, low, high = self.interval(measured)
+        floor, ceiling = self.ends
+        return mean, max(low, min(floor, mean)), min(high, max(ceiling, mean))
 
     def verdict(self, measured: Sequence[float]) -> str:
         """Whether the whole interval satisfies the relation, misses it by more than the margin, or neither."""
@@ -71,8 +90,8 @@ class Test:
 
     def __str__(self) -> str:
         if self.relation == "between":
-            return f"between {self.threshold[0]:g} and {self.threshold[1]:g}"
-        return f"{'at least' if self.relation == '>=' else 'at most'} {self.threshold:g}"
+            return f"between {self.threshold[0]:.9g} and {self.threshold[1]:.9g}"
+        return f"{'at least' if self.relation == '>=' else 'at most'} {self.threshold:.9g}"
 
 
 @dataclass(frozen=True)
@@ -125,6 +144,12 @@ def _assert_sound(claim: Claim, where: str) -> None:
     pair = pair and test.threshold[0] <= test.threshold[1]
     if pair != (test.relation == "between") or not (pair or _is_number(test.threshold)):
         raise ClaimError(f"{where}: {test.relation!r} does not go with threshold {test.threshold!r}")
+    if test.range is not None:
+        ends = test.range if isinstance(test.range, list) else []
+        if len(ends) != 2 or not all(end is None or _is_number(end) for end in ends) or not test.ends[0] < test.ends[1]:
+            raise ClaimError(f"{where}: expected a range [low, high], null for an end it lacks, got {test.range!r}")
+        if not all(test.ends[0] <= value <= test.ends[1] for value in (test.threshold if pair else [test.threshold])):
+            raise ClaimError(f"{where}: threshold {test.threshold!r} lies outside the range {test.range!r}")
     # YAML reads 1e-3 as a string: it wants 0.001 or 1.0e-3.
     if not _is_number(test.margin) or test.margin < 0 or not isinstance(test.seeds, int) or test.seeds < 1:
         raise ClaimError(f"{where}: expected margin >= 0 and seeds >= 1, got {test.margin!r} and {test.seeds!r}")
@@ -139,6 +164,11 @@ def _assert_sound(claim: Claim, where: str) -> None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _short(value: float) -> str:
+    """Three significant figures; a count with all of its digits."""
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e9 else f"{value:.3g}"
 
 
 @dataclass(frozen=True)
@@ -158,21 +188,22 @@ class Result:
         return self.verdict in (self.claim.expect, "inconclusive")
 
     def record(self) -> dict:
-        """What the build keeps: the register's entry, the values, the interval and the verdict."""
-        mean, low, high = self.claim.test.interval(self.measured)
+        """What the build keeps: the register's entry, the values, the interval that is shown and the verdict."""
+        mean, low, high = self.claim.test.shown(self.measured)
         found = {"measured": self.measured, "mean": mean, "low": low, "high": high}
         return {**asdict(self.claim), **found, "verdict": self.verdict, "as_expected": self.as_expected}
 
     def __str__(self) -> str:
-        mean, low, high = self.claim.test.interval(self.measured)
-        return f"{self.claim.claim} Measured {mean:.3g} [{low:.3g}, {high:.3g}] {self.claim.test.unit}: {self.verdict}."
+        mean, low, high = self.claim.test.shown(self.measured)
+        spread = f" [{_short(low)}, {_short(high)}]" if len(self.measured) > 1 else ""
+        return f"{self.claim.claim} Measured {_short(mean)}{spread} {self.claim.test.unit}: {self.verdict}."
 
     def card(self) -> str:
         """The card on the page."""
         from deeppractice._html import STYLESHEET
 
         claim, test = self.claim, self.claim.test
-        mean, low, high = (f"{value:.3g}".replace("-", "−") for value in test.interval(self.measured))
+        mean, low, high = (_short(value).replace("-", "−") for value in test.shown(self.measured))
         n = len(self.measured)
         spread = f"95 % interval {low} to {high}, {n} seeds" if n > 1 else "one run"
         rows = [
@@ -197,8 +228,8 @@ def claim(id: str, measured: Sequence[float]) -> None:
         measured: one value a seed, in the unit that the register names.
 
     Raises:
-        ClaimError: for an id that is not registered, a value that is not finite, or, while the book is built, another
-            number of values than the register's seeds.
+        ClaimError: for an id that is not registered, a value that is not finite or outside the registered range, or,
+            while the book is built, another number of values than the register's seeds.
     """
     from IPython.display import display
 
@@ -211,7 +242,7 @@ def claim(id: str, measured: Sequence[float]) -> None:
         if building:
             raise ClaimError(f"claim {id!r} is not registered: there is no {register.resolve()}")
         # A notebook opened on its own (on Colab, say) has no register beside it: show the values, judge nothing.
-        print(f"Claim {id}: measured {np.mean(measured):.3g}; no {REGISTER} beside this notebook, so no verdict.")
+        print(f"Claim {id}: measured {_short(np.mean(measured))}; no {REGISTER} beside this notebook, so no verdict.")
         return
     claims = read_register(register)
     if id not in claims:
@@ -219,6 +250,10 @@ def claim(id: str, measured: Sequence[float]) -> None:
     seeds = claims[id].test.seeds
     if building and len(measured) != seeds:
         raise ClaimError(f"claim {id!r}: expected {seeds} values, one a seed, got {len(measured)}")
+    low, high = claims[id].test.ends
+    outside = [value for value in measured if not low - ROUNDING <= value <= high + ROUNDING]
+    if outside:
+        raise ClaimError(f"claim {id!r}: measured {outside}, which its range {claims[id].test.range} does not allow")
     result = Result(claims[id], measured)
     display({"text/plain": str(result), "text/html": result.card(), MIME: result.record()}, raw=True)
 

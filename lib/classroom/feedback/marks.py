@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from classroom.folder import Folder
+from classroom.report import recorded
 
 
 @dataclass(frozen=True)
@@ -63,20 +64,10 @@ class NotebookMarks:
 
 def read_marks(folder: Folder, project: str) -> dict[str, Marks]:
     """The marks by student, with today's late penalties; empty where the gradebook does not know the project."""
-    from nbgrader.api import MissingEntry
-
-    from classroom.late import refresh_penalties
-    from classroom.merging import late_plugin
-
     found: dict[str, Marks] = {}
-    if not folder.has_gradebook():
-        return found
-    with folder.gradebook() as gradebook:
-        try:
-            assignment = gradebook.find_assignment(project)
-        except MissingEntry:
+    with recorded(folder, project) as assignment:
+        if assignment is None:
             return found
-        refresh_penalties(gradebook, project, late_plugin(folder))
         for submission in assignment.submissions:
             cells, comments = {}, {}
             for notebook in submission.notebooks:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from classroom.errors import ClassroomError, RefusedError
 from classroom.folder import Folder
-from classroom.intake import attempts, exchange
+from classroom.intake import attempts, exchange, service
 from classroom.intake.archives import open_archive
 from classroom.intake.attempts import Attempt
 from classroom.intake.files import FolderTree
@@ -54,10 +54,12 @@ def collect(
         raise ClassroomError("--pattern is for --from; the exchange has its own names")
     attempts.recover(folder, project)
     run = _Run(folder, project, say)
-    if source is None:
-        run.from_exchange()
-    else:
+    if source is not None:
         run.from_path(source, pattern)
+    elif service.is_configured(folder):
+        run.from_service()
+    else:
+        run.from_exchange()
     for student in take_late:
         late = attempts.take_late(folder, project, student)
         run.note(student, f"the late submission of {late.time} UTC counts: taken by hand")
@@ -122,6 +124,17 @@ class _Run:
         stamp = found.files.pop(TIMESTAMP, None)
         exchange.settle_time(arrival, self.project, reader.newest, stamp)
         self._take(arrival, found, reader.newest)
+
+    def from_service(self) -> None:
+        for arrival, sent, when in service.handed_in(self.folder, self.project):
+            if sent is not None:
+                found = pick(sent, sent.listed, self.expected)
+                found.files[TIMESTAMP] = service.stamp(when)
+                self._take(arrival, found, service.changed(when))
+            elif arrival.reason:
+                self._refuse(arrival, "", arrival.reason)
+            else:
+                self.seen[arrival.student] = None
 
     def from_path(self, source: Path, pattern: str | None) -> None:
         if not source.exists():

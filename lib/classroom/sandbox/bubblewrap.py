@@ -56,7 +56,7 @@ def command(
     """
     limits = limits or Limits()
     mounts = [(staged.library, policy.LIBRARY), *policy.environment_mounts()]
-    bwrap = _bwrap()  # first, so that its absence is what is reported
+    bwrap = find_bwrap()  # first, so that its absence is what is reported
     bridge, moved = _bridge([outside for outside, _ in [*mounts, *read_only, *writable]], staged)
     inner = list(argv) if nested else [*_prlimit(limits, counted), *argv]
     line = [bwrap, "--unshare-user", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
@@ -72,7 +72,7 @@ def command(
         line += ["--setenv", name, value]
     for place in ("/etc", "/opt"):
         line += ["--perms", "0755", "--dir", place]
-    line += _system()
+    line += system_places()
     line += ["--proc", "/proc", "--dev", "/dev"]
     for place in policy.WRITABLE:
         line += ["--perms", "0755" if place == policy.HOME else "1777", "--size", str(limits.file_mb << 20)]
@@ -112,7 +112,8 @@ def check() -> None:
         raise SandboxError(
             f"bubblewrap {shown} is too old, 0.8 or newer is needed (Debian 12, Ubuntu 24.04, Fedora 38 have it)"
         )
-    trial = [_bwrap(), "--unshare-user", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--", "/bin/true"]
+    trial = [find_bwrap(), "--unshare-user", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc"]
+    trial += ["--", "/bin/true"]
     done = subprocess.run([*_drop(), *trial], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise SandboxError(diagnosis(done.stderr.strip()))
@@ -124,7 +125,7 @@ def version() -> tuple[int, ...]:
     Raises:
         SandboxError: if it is not installed.
     """
-    return _version(_bwrap())
+    return _version(find_bwrap())
 
 
 def diagnosis(said: str) -> str:
@@ -141,6 +142,13 @@ def diagnosis(said: str) -> str:
         return first + "User namespaces are off for ordinary users: `sudo sysctl kernel.unprivileged_userns_clone=1`"
     if _sysctl("user/max_user_namespaces") == "0" or "/proc/sys/user/max_" in said:
         return first + "User namespaces are off: `sudo sysctl user.max_user_namespaces=10000`"
+    if "KUBERNETES_SERVICE_HOST" in os.environ:
+        return first + (
+            "This is a pod, whose filters forbid namespaces or a fresh /proc. It needs `hostUsers: false`, and in the\n"
+            "container's securityContext\n"
+            "  {seccompProfile: {type: Unconfined}, appArmorProfile: {type: Unconfined}, procMount: Unmasked}\n"
+            "which a cluster's administrator has to allow; or grade outside of the cluster"
+        )
     if _in_container():
         return first + (
             "This is a container, whose own filters forbid namespaces or a fresh /proc. Start it with\n"
@@ -167,7 +175,7 @@ def _sysctl(name: str) -> str | None:
         return None
 
 
-def _bwrap() -> str:
+def find_bwrap() -> str:
     found = shutil.which("bwrap")
     if found is None:
         raise SandboxError(
@@ -194,7 +202,7 @@ def _util(name: str) -> str:
     return found
 
 
-def _system() -> list[str]:
+def system_places() -> list[str]:
     line = []
     for place in policy.SYSTEM:
         if os.path.islink(place):

@@ -94,11 +94,23 @@ def section(anchor: str, title: str, *contents: Html) -> Html:
 
 def page(title: str, head: Sequence[Html], sections: Sequence[tuple[str, str, Sequence[Html]]]) -> str:
     """The whole page: `sections` are (anchor, title, contents)."""
-    style = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'"
     links = "".join(f'<li><a href="#{anchor}">{text(name)}</a></li>' for anchor, name, _ in sections)
     body = "\n".join(section(anchor, name, *contents) for anchor, name, contents in sections)
     start = "\n".join(head)
+    header = f'<h1>{text(title)}</h1>\n{start}\n<nav aria-label="Sections"><ul>{links}</ul></nav>'
+    return document(title, header, body, style=STYLE)
+
+
+def document(title: str, header: str, main: str, *, style: str, allowed: str = "") -> str:
+    """The file around markup that is safe already.
+
+    Args:
+        style: the one style sheet.
+        allowed: what its policy lets a browser do besides applying that, such as "img-src data:".
+    """
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    rules = ["default-src 'none'", f"style-src 'sha256-{digest}'", allowed, "base-uri 'none'", "form-action 'none'"]
+    policy = "; ".join(filter(None, rules))
     return f"""\
 <!DOCTYPE html>
 <html lang="en">
@@ -109,17 +121,15 @@ def page(title: str, head: Sequence[Html], sections: Sequence[tuple[str, str, Se
 <meta name="referrer" content="no-referrer">
 <meta name="robots" content="noindex">
 <title>{text(title)}</title>
-<style>{STYLE}</style>
+<style>{style}</style>
 </head>
 <body>
 <a class="skip" href="#main">To the contents</a>
 <header>
-<h1>{text(title)}</h1>
-{start}
-<nav aria-label="Sections"><ul>{links}</ul></nav>
+{header}
 </header>
 <main id="main">
-{body}
+{main}
 </main>
 </body>
 </html>

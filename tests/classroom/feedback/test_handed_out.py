@@ -108,3 +108,11 @@ def test_only_the_page_that_was_made_here_goes_out(folder, exchange, tmp_path):
     assert feedback(folder, "tiny", said.append, release=True)["released"] == ["ada"]
     (found,) = outbound.glob("*.html")
     assert found.read_bytes() == page
+
+
+def test_pages_of_one_student(folder, tiny):
+    """A typo names the near miss; the pages of one are made without those of the others."""
+    done = tiny.run("feedback", "tiny", "--student", "adda")
+    assert done.returncode == 2
+    assert "no submission of 'adda' for tiny; did you mean ada?" in done.stderr, done.stderr
+    assert tiny.report("feedback", "tiny", "--student", "ada")["unchanged"] == ["ada"]

@@ -321,3 +321,11 @@ def test_advice(monkeypatch: pytest.MonkeyPatch, settings: dict, container: bool
     assert "No permissions to create a new namespace" in said
     assert "more" not in said
     assert advice in said
+
+
+def test_advice_in_a_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bubblewrap, "_sysctl", {}.get)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")  # every pod has it
+    said = bubblewrap.diagnosis("bwrap: No permissions to create new namespace")
+    assert "procMount: Unmasked" in said
+    assert "docker run" not in said

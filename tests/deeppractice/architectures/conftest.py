@@ -1,4 +1,7 @@
-"""torchvision's models as oracles. Machines with a GPU may have torch alone: there, what needs them is skipped."""
+"""torchvision's models as oracles, and what is asked of every family.
+
+Machines with a GPU may have torch alone: there, what needs torchvision is skipped.
+"""
 
 import importlib.util
 from collections.abc import Callable
@@ -7,7 +10,9 @@ from types import ModuleType
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
+
+from deeppractice import runtime
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +26,43 @@ def models() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def assert_near() -> Callable:
+    """The function of that name below."""
+    return _assert_near
+
+
+@pytest.fixture(scope="session")
+def assert_one_graph() -> Callable:
+    """The function of that name below."""
+    return _assert_one_graph
+
+
+@pytest.fixture(scope="session")
 def assert_twins() -> Callable:
     """The function of that name below."""
     return _assert_twins
+
+
+def _assert_near(net: nn.Module, x: Tensor, device: torch.device) -> Tensor:
+    """float32 on the device is float64 on the CPU, and bf16 is near it, with gradients; what bf16 gave."""
+    exact = net.double()(x)
+    net.float().to(device)
+    x = x.float().to(device)
+    torch.testing.assert_close(net(x).cpu(), exact.float(), rtol=1e-3, atol=1e-3)
+    with runtime.autocast(device, "bf16"):
+        low = net(x)
+    low.float().square().mean().backward()
+    assert all(p.grad.isfinite().all() for p in net.parameters())
+    assert 0 < (low.cpu().double() - exact).norm() / exact.norm() < 0.05
+    return low
+
+
+def _assert_one_graph(net: nn.Module, x: Tensor, **near: float) -> None:
+    """Compiled without a break, with equal values and gradients."""
+    torch.compiler.reset()
+    compiled = torch.compile(net, fullgraph=True, backend="eager")
+    values = [(out, torch.autograd.grad(out.square().sum(), list(net.parameters()))) for out in (net(x), compiled(x))]
+    torch.testing.assert_close(*values, **near)
 
 
 def _randomise(model: nn.Module) -> nn.Module:

@@ -1,0 +1,65 @@
+"""classroom.hub.saving: files as Jupyter saves them; with no space left the old text stays (see tests/hub too)."""
+
+import asyncio
+import errno
+import os
+import stat
+
+import pytest
+from tornado.web import HTTPError
+
+from classroom.hub import saving
+
+
+@pytest.fixture
+def manager(tmp_path):
+    return saving.CarefulManager(root_dir=str(tmp_path))
+
+
+def save(manager, name: str, text: str) -> None:
+    asyncio.run(manager.save({"type": "file", "format": "text", "content": text}, name))
+
+
+def test_a_file_is_new_or_replaced_and_keeps_its_mode(manager, tmp_path):
+    save(manager, "new.txt", "one\ntwo\n")
+    assert (tmp_path / "new.txt").read_bytes() == b"one\ntwo\n"
+    (tmp_path / "new.txt").chmod(0o640)
+    save(manager, "new.txt", "three")
+    assert (tmp_path / "new.txt").read_text() == "three"
+    assert stat.S_IMODE((tmp_path / "new.txt").stat().st_mode) == 0o640
+    assert os.listdir(tmp_path) == ["new.txt"]
+
+
+def test_a_link_stays_one(manager, tmp_path):
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "link.txt").symlink_to("real.txt")
+    save(manager, "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_without_space_the_old_text_stays_and_the_message_says_what_to_do(manager, tmp_path, monkeypatch, number):
+    save(manager, "work.txt", "old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(saving.os, "fsync", full)
+    with pytest.raises(HTTPError) as error:
+        save(manager, "work.txt", "new")
+    assert error.value.status_code == 507
+    assert "work.txt was not saved: " in error.value.log_message
+    assert "remove something that you don't need" in error.value.log_message
+    assert (tmp_path / "work.txt").read_text() == "old"
+    assert os.listdir(tmp_path) == ["work.txt"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_what_may_not_be_written_is_refused_as_before(manager, tmp_path):
+    save(manager, "locked.txt", "old")
+    (tmp_path / "locked.txt").chmod(0o400)
+    with pytest.raises(HTTPError) as error:
+        save(manager, "locked.txt", "new")
+    assert error.value.status_code == 403
+    assert (tmp_path / "locked.txt").read_text() == "old"

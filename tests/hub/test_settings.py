@@ -1,0 +1,102 @@
+"""hub.yml: each mistake in it is one message with the line, the field, what was expected and what came."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from classroom.errors import ClassroomError
+
+ROOT = Path(__file__).resolve().parents[2]
+RIGHT = """\
+accounts: system
+state: /var/lib/hub
+courses:
+  dlip:
+    folder: FOLDER
+    grader: grade
+    instructors: [ines]
+    students: [ada, ben]
+"""
+
+
+def settings():
+    """The module, which lies beside the hub's configuration and in no package."""
+    spec = importlib.util.spec_from_file_location("settings", ROOT / "hub" / "settings.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["settings"] = module  # where its dataclasses look
+    spec.loader.exec_module(module)
+    return module
+
+
+def read(text: str, folder: Path):
+    path = folder / "hub.yml"
+    path.write_text(text.replace("FOLDER", str(folder / "course")))
+    return settings().read_settings(path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "course").mkdir()
+    (tmp_path / "course" / "nbgrader_config.py").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("accounts: system", "acounts: system", "line 1: unknown field acounts; did you mean accounts?"),
+        ("accounts: system", "accounts: pam", "line 1: accounts: expected system (PAM), oauth, native"),
+        ("accounts: system", "accounts: oauth", "line 1: accounts: expected a field 'oauth' beside accounts: oauth"),
+        ("accounts: system\n", "", "expected a field 'accounts', got none"),
+        ("state: /var/lib/hub", "state: hub", "line 2: state: expected the hub's own folder"),
+        ("state: /var/lib/hub", "state: /s\nport: 70000", "line 3: port: expected a port, 1 to 65535, got 70000"),
+        ("state: /var/lib/hub", "state: /s\nport: '80'", "line 3: port: expected a port, 1 to 65535, got '80'"),
+        ("state: /var/lib/hub", "state: /s\naddress: hub.org", "line 3: address: expected an address such as"),
+        ("state: /var/lib/hub", "state: /s\ntls: {key: /k}", "line 3: tls: expected a field 'certificate', got none"),
+        ("state: /var/lib/hub", "state: /s\nlimits: {memory: 5}", "line 3: unknown field limits.memory; did you mean"),
+        ("state: /var/lib/hub", "state: /s\nlimits: {cores: 0}", "line 3: limits.cores: expected a number above 0"),
+        ("state: /var/lib/hub", "state: /s\nidle_minutes: 0", "line 3: idle_minutes: expected a number above 0"),
+        ("state: /var/lib/hub", "state: /s\nstate: /t", "line 3: state is there twice"),
+        ("dlip:", "Deep Learning:", "line 4: courses: expected the id of course.yml"),
+        ("folder: FOLDER", "folder: course", "line 5: courses.dlip.folder: expected the course's folder"),
+        ("folder: FOLDER", "folder: /nowhere", "line 5: courses.dlip.folder: expected a folder with nbgrader_config"),
+        ("grader: grade", "grader: Grade Account", "line 6: courses.dlip.grader: expected the account that owns"),
+        ("grader: grade", "grader: ines", "line 6: courses.dlip.grader: expected an account that is nobody's own"),
+        ("grader: grade", "grader: ada", "line 6: courses.dlip.grader: expected an account that is nobody's own"),
+        ("instructors: [ines]", "instructors: ines", "line 7: courses.dlip.instructors: expected a list of accounts"),
+        ("students: [ada, ben]", "students: all", "line 8: courses.dlip.students: expected everybody, or a list"),
+        ("students: [ada, ben]", "students: [ada", "hub.yml, line 9"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(folder, old, new, said):
+    with pytest.raises(ClassroomError) as error:
+        read(RIGHT.replace(old, new), folder)
+    assert said in str(error.value)
+
+
+def test_two_courses_with_one_grader_are_refused(folder):
+    second = RIGHT + RIGHT.partition("courses:\n")[2].replace("dlip", "other")
+    with pytest.raises(ClassroomError, match="each course needs a grader of its own, found grade, grade"):
+        read(second, folder)
+
+
+def test_the_example_is_right_and_has_every_field():
+    module, path = settings(), ROOT / "hub" / "hub.yml"
+    assert module.read_settings(path, made=False).port == 443
+    text = path.read_text()
+    behind = [
+        line.removeprefix("# ") for line in text.splitlines() if line.startswith(("# oauth:", "#   ", "# library:"))
+    ]
+    fields = set(yaml.safe_load(text)) | set(yaml.safe_load("\n".join(behind)))
+    assert fields == set(module.SCHEMA["properties"])
+    course = next(iter(yaml.safe_load(text)["courses"].values()))
+    assert set(course) == set(module.SCHEMA["properties"]["courses"]["additionalProperties"]["properties"])
+
+
+def test_what_is_left_out_has_a_default(folder):
+    said = read(RIGHT, folder)
+    assert (said.listen, said.port, said.tls, said.idle_minutes) == ("127.0.0.1", 8000, None, 60)
+    assert said.address == "http://127.0.0.1:8000"
