@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tornado.web import HTTPError
@@ -17,7 +18,9 @@ def manager(tmp_path):
 
 
 def save(manager, name: str, text: str) -> None:
-    asyncio.run(manager.save({"type": "file", "format": "text", "content": text}, name))
+    model = {"type": "file", "format": "text", "content": text}
+    with ThreadPoolExecutor(1) as own:  # Playwright leaves its event loop in the thread of the tests
+        own.submit(lambda: asyncio.run(manager.save(model, name))).result()
 
 
 def test_a_file_is_new_or_replaced_and_keeps_its_mode(manager, tmp_path):
