@@ -7,6 +7,7 @@ Everything that the pages show is gathered once, when the build starts, from the
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import re
 import shutil
@@ -163,6 +164,7 @@ IN_DOCSTRINGS = re.compile(
     r"|\*(?P<starred>\w+)",  # (B, *shape)
     re.DOTALL | re.MULTILINE,
 )
+BETWEEN_FORMULAS, LINE_BREAK = re.compile(r"\\qquad|(?<=,) \\quad"), r" \\ "
 
 
 def math_in_docstrings(app: Sphinx, what: str, name: str, obj, options, lines: list[str]) -> None:
@@ -171,13 +173,23 @@ def math_in_docstrings(app: Sphinx, what: str, name: str, obj, options, lines: l
     def translate(found: re.Match) -> str:
         if found["display"]:
             indent = found["indent"]
-            formula = " ".join(found["formula"].split())
+            # In a terminal the parts stand side by side; on a phone one below the other, so that none is cut off.
+            parts = [" ".join(part.split()) for part in BETWEEN_FORMULAS.split(found["formula"])]
+            formula = parts[0] if len(parts) == 1 else rf"\begin{{gathered}} {LINE_BREAK.join(parts)} \end{{gathered}}"
             return f"{indent}.. math::\n\n{indent}    {formula}\n"
         if found["inline"]:
             return f":math:`{' '.join(found['inline'].split())}`"
         return rf"\*{found['starred']}" if found["starred"] else found[0]
 
     lines[:] = IN_DOCSTRINGS.sub(translate, "\n".join(lines)).split("\n")
+
+
+def show_what_a_call_takes(app: Sphinx, what: str, name: str, obj, skip: bool, options) -> bool | None:
+    """A `forward` without words of its own is left out, unless it takes more than one thing: then it has its line."""
+    ours = (getattr(obj, "__module__", None) or "").startswith("deeppractice")
+    if skip and ours and name == "forward" and obj.__doc__ is None and len(inspect.signature(obj).parameters) > 2:
+        return False
+    return None
 
 
 def tidy_page(app: Sphinx, pagename: str, templatename: str, context: dict, doctree) -> None:
@@ -237,6 +249,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-read", mark_notebook)
     app.connect("autodoc-process-docstring", code_in_docstrings, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", math_in_docstrings, priority=401)
+    app.connect("autodoc-skip-member", show_what_a_call_takes)
     app.connect("html-page-context", without_path_line, priority=400)  # before sphinxext.opengraph reads it
     app.connect("html-page-context", report_an_error, priority=800)  # after the theme has made its buttons
     app.connect("html-page-context", tidy_page, priority=900)  # after every extension has added its scripts

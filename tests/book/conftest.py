@@ -26,6 +26,16 @@ VIEWS = [(width, theme) for theme in ("light", "dark") for width in (1280, 390)]
 
 # Formulas typeset and fonts there: what follows sees the page as a reader does.
 SETTLED = "async () => { await window.MathJax?.startup?.promise; await document.fonts.ready }"
+# Formulas that need a sideways scroll, those in folds too: what they say.
+CUT_OFF = """() => {
+  const folds = [...document.querySelectorAll("details:not([open])")];
+  folds.forEach((fold) => { fold.open = true; });
+  const wide = [...document.querySelectorAll("mjx-container[display=true]")]
+    .filter((formula) => formula.scrollWidth > formula.clientWidth + 1)
+    .map((formula) => `${formula.scrollWidth} px in ${formula.clientWidth}: ${formula.textContent}`);
+  folds.forEach((fold) => { fold.open = false; });
+  return wide;
+}"""
 # What axe need not look at thousands of times: the parts of a picture that has a name, and of the tokens of code all
 # but the first of each kind (a kind has one colour). Without this a section takes ten seconds.
 SIMPLER = """() => {
@@ -91,6 +101,7 @@ class Visit:
     loaded: list[str] = field(default_factory=list)  # addresses on this one
     errors: list[str] = field(default_factory=list)
     widths: tuple[int, int] = (0, 0)  # of the contents, of the window
+    cut_off: list[str] = field(default_factory=list)  # formulas that are wider than their place
     violations: list[dict] = field(default_factory=list)
 
 
@@ -132,6 +143,7 @@ def visit(site, contexts):
         page.goto(f"{site}/{name}.html", wait_until="load")
         page.evaluate(SETTLED)
         visit.widths = tuple(page.evaluate("[document.scrollingElement.scrollWidth, innerWidth]"))
+        visit.cut_off = page.evaluate(CUT_OFF)
         visit.loaded = page.evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
         if (width, theme) in AXE_VIEWS:
             page.evaluate(SIMPLER)

@@ -26,6 +26,7 @@ def test_page_is_self_contained_and_fits(visit, name, width, theme):
     assert not seen.errors, "errors or warnings in the browser's console"
     contents, window = seen.widths
     assert contents <= window, f"scrolls sideways: {contents} px in a window of {window} px"
+    assert not seen.cut_off, "break these formulas, with aligned or gathered"
 
 
 def test_page_is_accessible(visit, name, width, theme):

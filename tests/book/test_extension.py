@@ -385,6 +385,12 @@ def test_formulas_and_shapes_in_docstrings_become_restructuredtext():
     ]
 
 
+def test_formulas_that_stand_beside_each_other_in_a_docstring_stand_below_each_other_on_the_page():
+    lines = [r"$$r = a, \qquad", r"  z = b, \quad n = c \quad \text{(new)}$$"]
+    math_in_docstrings(None, "class", "name", None, None, lines)
+    assert lines[2] == r"    \begin{gathered} r = a, \\ z = b, \\ n = c \quad \text{(new)} \end{gathered}"
+
+
 # What runs again, and what an interruption costs
 
 

@@ -90,6 +90,18 @@ def test_launch_buttons_are_hidden_without_a_repository(html, name):
     assert shown == (bool(course["repository_url"]) and (ROOT / f"{name}.ipynb").exists())
 
 
+def test_no_page_says_what_torch_says_of_every_module(html, name):
+    text = (html / f"{name}.html").read_text(encoding="utf-8")
+    for sentence in ("computation performed at every call", "overridden by all subclasses"):
+        assert sentence not in text
+
+
+def test_api_shows_what_a_call_takes_where_that_is_more_than_one_thing(html):
+    text = (html / "book" / "api" / "architectures.html").read_text(encoding="utf-8")
+    assert 'id="deeppractice.architectures.AdditiveAttention.forward"' in text
+    assert 'id="deeppractice.architectures.MLP.forward"' not in text
+
+
 @pytest.mark.parametrize("address", ["http://a.example/x.html", "mailto:somebody"])
 def test_the_check_of_links_leaves_other_hosts_alone(tmp_path, address):
     page = tmp_path / "page.html"

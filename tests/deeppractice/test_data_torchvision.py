@@ -68,6 +68,11 @@ def test_another_error_is_passed_on(tmp_path: Path, error: str) -> None:
     assert done.stderr.strip().endswith(error.replace("('", ": ").replace("')", ""))
 
 
+def test_a_notebook_has_a_public_way_to_it() -> None:
+    done = python("from deeppractice.data.vision import torchvision\nprint(torchvision.models.resnet18.__name__)")
+    assert done.stdout.strip() == "resnet18", done.stderr
+
+
 def test_one_module_alone_imports_torchvision() -> None:
     found = [
         path.relative_to(ROOM).as_posix()

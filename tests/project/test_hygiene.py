@@ -66,6 +66,27 @@ def test_plain_python_that_runs_anywhere(path):
                 assert word not in cell.source, f"cell {cell.id} has {word}"
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
+def test_no_notebook_imports_what_is_private(path):
+    code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert [found for cell in code for found in private_imports(cell.source)] == []
+
+
+def private_imports(source: str) -> list[str]:
+    """Names with a leading underscore among those that the code imports, and modules that have one in their path."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            found += [each for each in names if re.search(r"(^|\.)_(?!_)", each)]
+    return found
+
+
+def test_private_imports_are_seen():
+    assert private_imports("from a._b import c\nimport d._e as f\nfrom g import _h") == ["a._b", "d._e", "_h"]
+    assert private_imports("from __future__ import annotations\nimport a_b\nfrom c.d_e import f") == []
+
+
 def test_no_path_of_one_machine_in_any_file():
     # Assembled, so that this file does not name them itself.
     # What stands under /home inside the sandbox is the same on every machine.

@@ -29,8 +29,8 @@ def rotary_angles(positions: Tensor, width: int, *, base: float = 10_000.0) -> T
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
     r"""Turn each pair of neighbouring features by its position's angle: (..., T, d), (2, T, d/2) -> (..., T, d).
 
-    $$(x_{2i}, x_{2i+1}) \mapsto (x_{2i} \cos\theta_{t,i} - x_{2i+1} \sin\theta_{t,i}, \;
-      x_{2i} \sin\theta_{t,i} + x_{2i+1} \cos\theta_{t,i})$$
+    $$x_{2i} \mapsto x_{2i} \cos\theta_{t,i} - x_{2i+1} \sin\theta_{t,i}, \qquad
+      x_{2i+1} \mapsto x_{2i} \sin\theta_{t,i} + x_{2i+1} \cos\theta_{t,i}$$
 
     The product of a turned query and a turned key depends on their distance alone. Source: Su et al. (2021),
     equation 34.
