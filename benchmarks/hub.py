@@ -17,6 +17,7 @@ import os
 import platform
 import random
 import re
+import signal
 import socket
 import statistics
 import subprocess
@@ -130,18 +131,18 @@ async def answered(channel, kind: str, content: dict) -> dict:
 
 
 class Machine:
-    """hub/demo.py, started with so many accounts."""
+    """hub/demo.py, started with so many accounts, and stopped when `last` is closed."""
 
-    def __init__(self, accounts: int, place: Path) -> None:
+    def __init__(self, accounts: int, place: Path, last: ExitStack) -> None:
         self.port, self.log = free_port(), place / "demo.log"
         line = [sys.executable, str(ROOT / "hub" / "demo.py"), f"--port={self.port}", f"--state={place / 'hub'}"]
         with open(self.log, "wb") as file:
             self.process = subprocess.Popen([*line, f"--students={accounts}"], stdout=file, stderr=file)
+        last.callback(self.stop)
         self.address = f"http://127.0.0.1:{self.port}"
         end = time.monotonic() + PATIENCE
         while not (found := re.search(r"^accounts .*\n^password +(\S+)$", self.log.read_text(), re.M)):
             if self.process.poll() is not None or time.monotonic() > end:
-                self.stop()
                 sys.exit(f"the hub did not start: {self.log.read_text()[-2000:]}")
             time.sleep(0.5)
         self.password = found[1]
@@ -150,7 +151,7 @@ class Machine:
 
     def stop(self) -> None:
         """End it, and with it everybody's servers."""
-        self.process.terminate()
+        self.process.terminate()  # of a terminal's Ctrl-C it has heard already; a second time does no harm
         self.process.wait(120)
 
     def memory_mb(self) -> dict[str, float]:
@@ -244,8 +245,8 @@ def limits(steps: list[dict]) -> dict:
     """What would be used up first: how many users memory and processors would do for, by the last step."""
     last, cores = steps[-1], os.cpu_count()
     memory = psutil.virtual_memory().total / 1e6 - last["memory_mb_hub"]
-    processors = LIMIT_SECONDS * cores / last["open_cpu_seconds_each"]
-    return {"by memory": int(memory / last["memory_mb_each"]), "by processors, all at once": int(processors)}
+    processors = LIMIT_SECONDS * cores / max(0.001, last["open_cpu_seconds_each"])
+    return {"by memory": int(memory / max(1, last["memory_mb_each"])), "by processors, all at once": int(processors)}
 
 
 def main() -> None:
@@ -256,13 +257,14 @@ def main() -> None:
     options = parser.parse_args()
     numbers = [int(number) for number in options.users.split(",")]
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="hub-load-") as place:
-        machine = Machine(max(numbers), Path(place))
-        try:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    try:
+        with tempfile.TemporaryDirectory(prefix="hub-load-") as place, ExitStack() as last:
+            machine = Machine(max(numbers), Path(place), last)
             left = 60 * options.minutes - (time.monotonic() - began)
             steps, why = asyncio.run(measure(machine, numbers, 1 if options.quick else REPEATS, left))
-        finally:
-            machine.stop()
+    except KeyboardInterrupt:
+        sys.exit("interrupted: the hub is stopped, its folder is gone, and nothing was written")
     if not steps:
         sys.exit(f"nothing was measured: {why}")
     fine = [one["users"] for one in steps if one["open_p95"] <= LIMIT_SECONDS]

@@ -25,6 +25,7 @@ from settings import Settings, read_settings
 from classroom.course import read_course
 from classroom.errors import ClassroomError
 
+SYSTEMD = Path("/run/systemd/system")  # which is there where systemd runs
 NOT_STATE = {"homes", "proxy.pid", "jupyterhub.pid"}  # homes are parts of their own
 
 
@@ -125,6 +126,12 @@ def restore(settings: Settings, path: Path, replace: bool, only: list[str] | Non
     if taken and not replace:
         more = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
         raise ClassroomError(f"there is something already in {taken[0]}{more}: --replace moves it aside")
+    for name, folder in places.items():
+        process = works_in(folder) if settings.accounts == "system" and name.startswith("home/") else None
+        if process:  # with systemd, servers outlive the hub: it would go on in what is moved aside
+            whose = name.removeprefix("home/")
+            server = f"systemctl stop jupyter-{whose}-singleuser" if SYSTEMD.is_dir() else f"kill {process}"
+            raise ClassroomError(f"{name}: process {process} works in {folder}: end {whose}'s server first ({server})")
     beside = {name: folder.with_name(f".{folder.name}.restored") for name, folder in places.items()}
     try:
         unpack(path, beside)
@@ -142,6 +149,15 @@ def restore(settings: Settings, path: Path, replace: bool, only: list[str] | Non
             print(f"{name}: what was there is {aside}")
         beside[name].rename(folder)
         print(f"{name}: restored in {folder}")
+
+
+def works_in(home: Path) -> int | None:
+    """A process that works in a home, such as its owner's server."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile, or is the kernel's
+            if (process / "cwd").resolve().is_relative_to(home.resolve()):
+                return int(process.name)
+    return None
 
 
 def place(settings: Settings, name: str) -> Path:

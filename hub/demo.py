@@ -19,6 +19,7 @@ import urllib.request
 from pathlib import Path
 
 import yaml
+from proxying import forget, with_hub
 
 ROOT = Path(__file__).resolve().parents[1]
 INSTRUCTOR, STUDENTS = "ines", ["ada", "ben", "carol"]  # and, if asked for, student04 and so on
@@ -67,6 +68,7 @@ def main() -> None:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit(f"a hub runs in {state} already, or is ending; stop it first, or choose another folder with --state")
+    forget(state / "state" / "proxy.pid")
     if not (state / "state" / "proxy.pid").exists():  # one that a killed hub left behind, JupyterHub ends itself
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -79,14 +81,17 @@ def main() -> None:
     if not kept.exists():
         kept.touch(mode=0o600)
         kept.write_text(secrets.token_urlsafe(9))
+    log = state / "hub.log"
     environment = os.environ | {"HUB_SETTINGS": str(settings), "HUB_DEMO_PASSWORD": kept.read_text()}
+    environment["HUB_LOG"] = str(log)
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment.get('PATH', os.defpath)}"
     line = [sys.executable, "-m", "jupyterhub", "-f", str(Path(__file__).with_name("jupyterhub_config.py"))]
     # A shell that starts this in the background ignores SIGINT; the hub ends services by it and must not inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    log = state / "hub.log"
     with open(log, "ab") as file:
-        hub = subprocess.Popen(line, cwd=state, env=environment, stdout=file, stderr=file, start_new_session=True)
+        hub = subprocess.Popen(
+            with_hub(line), cwd=state, env=environment, stdout=file, stderr=file, start_new_session=True
+        )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: hub.terminate())  # the hub then ends everybody's servers, and the proxy
     address = f"http://127.0.0.1:{options.port}"

@@ -1,34 +1,118 @@
 """People's servers on a hub whose accounts are not accounts of the system: each in a view of the machine of its own.
 
 bubblewrap shows a server the system's programs, the course's environment and one home; no other home, no course folder,
-no process of anybody else. It is for trying the course out (`make hub`), and for a hub on which people sign up. Where
-people have accounts of the system, the system keeps them apart.
+no process of anybody else. On a hub of root's each server has a number of its own on the machine, too (people.py).
+It is for trying the course out (`make hub`), and for a hub on which people sign up. Where people have accounts of the
+system, the system keeps them apart.
 """
 
+import asyncio
 import os
+import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from jupyterhub.spawner import SimpleLocalProcessSpawner
-from limited import most_memory
-from traitlets import Integer, Unicode
+from limited import PROCESSES, most_memory
+from people import Numbers, give, readable
+from traitlets import Dict, Integer, Unicode
 
-from classroom.sandbox.bubblewrap import find_bwrap, system_places
+from classroom.errors import ClassroomError
+from classroom.sandbox import rootless
+from classroom.sandbox.bubblewrap import diagnosis, find_bwrap, system_places
 
 INSIDE = "/srv/home"
 _NUMBER = "1000"  # everybody's, inside
-_KERNELS = [f"/proc/{name}" for name in ("sys", "irq", "bus", "acpi", "scsi", "fs", "driver", "tty", "dynamic_debug")]
-_KERNELS += [f"/proc/{name}" for name in ("sysrq-trigger", "mtrr", "kcore", "kmsg", "keys", "slabinfo", "timer_list")]
-_KERNELS += [f"/proc/{name}" for name in ("kpagecount", "kpageflags", "kpagecgroup", "vmallocinfo", "sched_debug")]
+_ETC = "/etc/hub"  # inside
+
+
+def set_up(c: object, state: Path, library: Path | None, servers: Path) -> None:
+    """Configure the hub for it, and see that such a server can start here.
+
+    Args:
+        c: the configuration that is being made.
+        state: the hub's own folder.
+        library: a folder with modules that the environment lacks, or None.
+        servers: the folder with the settings of servers (hub/servers).
+
+    Raises:
+        ClassroomError: it can't, with the reason and what to do.
+    """
+    homes, etc = state / "homes", state / "shown" / "etc"
+    numbers = Numbers(state / "numbers.json") if os.geteuid() == 0 else None
+    for folder in (homes, etc):
+        folder.mkdir(parents=True, exist_ok=True)
+    # A shell's prompt, and nbgrader, ask who number 1000 is.
+    (etc / "passwd").write_text(f"jovyan:x:{_NUMBER}:{_NUMBER}::{INSIDE}:/bin/bash\n", encoding="utf-8")
+    etc.chmod(0o755)
+    (etc / "passwd").chmod(0o644)
+    shown = {str(place): Path(os.path.realpath(place)) for place in (library, servers) if place}
+    if numbers:
+        shown = {one: readable(place, etc.with_name(str(at))) for at, (one, place) in enumerate(shown.items())}
+    shown[_ETC] = etc
+    for place in (sys.prefix, sys.base_prefix):
+        # Programs of an environment name it as it was made, and make's may be a link to a place of all users.
+        shown |= {inside: Path(os.path.realpath(place)) for inside in (place, os.path.realpath(place))}
+    c.JupyterHub.spawner_class = JailSpawner
+    c.JailSpawner.homes, c.JailSpawner.shown = str(homes), {one: str(place) for one, place in shown.items()}
+    c.JailSpawner.numbers = str(numbers.file) if numbers else ""
+    with tempfile.TemporaryDirectory(dir=state, prefix="tried-") as home:
+        number = numbers.range[0] if numbers else None
+        if number is not None:
+            give(Path(home), number)
+        _try(view(Path(home), number, shown), str(library or ""))
+
+
+def _try(line: list[str], library: str) -> None:
+    line = [*line, sys.executable, "-c", "import jupyterhub, classroom"]
+    variables = {"PATH": "/usr/bin:/bin", "HOME": INSIDE, "PYTHONPATH": library}
+    done = subprocess.run(line, env=variables, cwd="/", capture_output=True, text=True, timeout=120)
+    if done.returncode and done.stderr.startswith("bwrap: "):
+        raise ClassroomError(diagnosis(done.stderr.strip()))
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise ClassroomError(f"people's servers can't run: {why} (other users have to be able to read {sys.prefix})")
+
+
+def view(home: Path, number: int | None, shown: Mapping[str, Path]) -> list[str]:
+    """The beginning of a command that runs in a view of its own.
+
+    Args:
+        home: the folder that it may write to, outside.
+        number: what root becomes before, or None.
+        shown: what else it sees: outside, by where that is inside.
+    """
+    outside = {inside: place for inside, place in shown.items() if not inside.startswith("/usr/")}
+    enter: list[str] = []
+    if number is not None:
+        enter, moved = rootless.bridge([home, *dict.fromkeys(outside.values())])
+        enter += rootless.become(number)
+        home, outside = moved[home], {inside: moved[place] for inside, place in outside.items()}
+    line = [*enter, find_bwrap(), "--unshare-user", "--unshare-pid", "--unshare-ipc", "--die-with-parent"]
+    line += ["--new-session", "--uid", _NUMBER, "--gid", _NUMBER, "--cap-drop", "ALL", *system_places()]
+    for name in ("resolv.conf", "hosts", "ssl", "fonts", "localtime"):
+        line += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    # /proc/sys: not even what belongs to namespaces of its own.
+    line += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev", "--tmpfs", "/tmp"]
+    line += ["--bind", str(home), INSIDE]
+    line += ["--symlink", f"{_ETC}/passwd", "/etc/passwd"]
+    for inside, place in outside.items():
+        line += ["--ro-bind", str(place), inside]
+    # Counted in the new user namespace, and so for this server; where root's own number would never be.
+    return [*line, "--chdir", INSIDE, "--", rootless.util("prlimit"), f"--nproc={PROCESSES}", "--"]
 
 
 class JailSpawner(SimpleLocalProcessSpawner):
     """A server as its own view of the machine."""
 
     homes = Unicode(help="The folder with a home for each account.").tag(config=True)
-    library = Unicode(help="A folder with modules that the environment lacks, or nothing.").tag(config=True)
     memory_mb = Integer(2048, help="Memory that a process may write to.").tag(config=True)
-    shown = Unicode(help="The folder with the settings of servers (hub/servers).").tag(config=True)
+    shown = Dict(help="What a server sees beside the system and its home: outside, by where that is inside.").tag(
+        config=True
+    )
+    numbers = Unicode(help="The file with people's numbers, on a hub of root's.").tag(config=True)
 
     def _home_dir_template_default(self) -> str:
         return str(Path(self.homes) / "{username}")
@@ -39,43 +123,29 @@ class JailSpawner(SimpleLocalProcessSpawner):
         return Path(self.homes) / self.user.name
 
     def make_preexec_fn(self, name: str):
-        """See LocalProcessSpawner: the process stays ours, and its home is made."""
-        home = self.home
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """See LocalProcessSpawner: the process becomes another one's only further on."""
 
         def prepare() -> None:
             most_memory(self.memory_mb)
-            os.chdir(home)
+            os.chdir("/")
 
         return prepare
 
     def user_env(self, env: dict[str, str]) -> dict[str, str]:
         """See LocalProcessSpawner."""
-        return env | {"USER": "jovyan", "HOME": INSIDE, "SHELL": "/bin/bash"}
+        # Kernels' sockets and the like lie in memory, the view's own: a server starts in a home that is full, too.
+        return env | {"USER": "jovyan", "HOME": INSIDE, "SHELL": "/bin/bash", "JUPYTER_RUNTIME_DIR": "/tmp/.jupyter"}
 
     async def start(self) -> tuple[str, int]:
-        """Start the server in its jail."""
-        plain, self.cmd = self.cmd, [*self._jail(), *self.cmd]
+        """Start the server in its view."""
+        number, shown = None, {inside: Path(place) for inside, place in self.shown.items()}
+        if self.numbers:
+            number = Numbers(Path(self.numbers)).of(self.user.name, Path(self.homes))
+            await asyncio.to_thread(give, self.home, number)
+        else:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        plain, self.cmd = self.cmd, [*view(self.home, number, shown), *self.cmd]
         try:
             return await super().start()
         finally:
-            self.cmd = plain  # the next start makes a jail of its own
-
-    def _jail(self) -> list[str]:
-        line = [find_bwrap(), "--unshare-user", "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--new-session"]
-        line += ["--uid", _NUMBER, "--gid", _NUMBER, "--cap-drop", "ALL", *system_places()]
-        for name in ("resolv.conf", "hosts", "ssl", "fonts", "localtime"):
-            line += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-        accounts = Path(self.homes) / ".passwd"  # a shell's prompt, and nbgrader, ask who number 1000 is
-        accounts.write_text(f"jovyan:x:{_NUMBER}:{_NUMBER}::{INSIDE}:/bin/bash\n", encoding="utf-8")
-        line += ["--ro-bind", str(accounts), "/etc/passwd", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-        for place in _KERNELS:  # root's by their number, and so of a server that a hub of root's starts
-            if os.path.isdir(place):
-                line += ["--ro-bind", place, place]
-            elif os.path.exists(place):
-                line += ["--ro-bind", "/dev/null", place]
-        line += ["--bind", str(self.home), INSIDE]
-        for place in dict.fromkeys(filter(None, (sys.prefix, sys.base_prefix, self.library, self.shown))):
-            if not place.startswith("/usr"):
-                line += ["--ro-bind", os.path.realpath(place), place]
-        return [*line, "--chdir", INSIDE, "--"]
+            self.cmd = plain  # the next start makes a view of its own

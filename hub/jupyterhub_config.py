@@ -8,6 +8,7 @@ between them over HTTP, so that no folder is shared.
 """
 
 import os
+import pwd
 import secrets
 import sys
 from pathlib import Path
@@ -18,28 +19,34 @@ from classroom.hub.facts import VARIABLE, gather, packed
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+from accounts import set_up as set_up_accounts  # noqa: E402
 from exchange_config import add_exchange  # noqa: E402
 from limited import sockets_folder  # noqa: E402
+from proxying import set_up as set_up_proxy  # noqa: E402
+from proxying import with_hub  # noqa: E402
 from settings import read_settings  # noqa: E402
 
 c = get_config()  # noqa: F821  (JupyterHub defines it where this file runs)
 try:
-    settings = read_settings(Path(os.environ.get("HUB_SETTINGS", "/etc/deep-learning-in-practice/hub.yml")))
+    where = Path(os.environ.get("HUB_SETTINGS", "/etc/deep-learning-in-practice/hub.yml"))
+    settings = read_settings(where, made=False, tls=True)
 except ClassroomError as error:
     sys.exit(str(error))
+for doubt in settings.doubts:
+    print(f"warning: {doubt}", file=sys.stderr)
 BIN = Path(sys.executable).parent
 SYSTEMD = Path("/run/systemd/system").is_dir()
 
 # ---------------------------------------------------------------- addresses and secrets
 c.JupyterHub.bind_url = f"http{'s' if settings.tls else ''}://{settings.listen}:{settings.port}"
+if settings.host_for_each:
+    c.JupyterHub.subdomain_host = settings.address
 if settings.tls:
     c.JupyterHub.ssl_key, c.JupyterHub.ssl_cert = settings.tls
 inside = 10_000 + settings.port % 10_000 // 10 * 10  # ports that only this machine sees
 c.JupyterHub.hub_ip = "127.0.0.1"
 c.JupyterHub.hub_port = inside
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{inside + 1}"
-c.ConfigurableHTTPProxy.command = [str(BIN / "configurable-http-proxy")]
-c.ConfigurableHTTPProxy.pid_file = str(settings.state / "proxy.pid")
 
 os.umask(0o077)
 settings.state.mkdir(parents=True, exist_ok=True)
@@ -51,55 +58,16 @@ if not token.exists():
     token.write_text(secrets.token_hex(32))
 c.ConfigurableHTTPProxy.auth_token = token.read_text()
 # A hub that is started again finds people's servers as they were: a restart or an upgrade interrupts nobody.
-c.JupyterHub.cleanup_servers = c.JupyterHub.cleanup_proxy = settings.accounts == "demo"
+whole = settings.accounts == "demo"  # which ends as a whole
+c.JupyterHub.cleanup_servers = c.JupyterHub.cleanup_proxy = whole
+proxy = BIN / "configurable-http-proxy"
+set_up_proxy(c, program=proxy, pid_file=settings.state / "proxy.pid", ends_with_hub=whole)
 
 # ---------------------------------------------------------------- people
-c.Authenticator.username_pattern = r"^[a-z0-9_][a-z0-9_.-]{0,31}$"
-c.Authenticator.admin_users = set(settings.administrators)
-graders = {course.grader for course in settings.courses}
 instructors = {name for course in settings.courses for name in course.instructors}
-if all(course.students is not None for course in settings.courses):
-    named = {name for course in settings.courses for name in course.students or []}
-    c.Authenticator.allowed_users = named | instructors | set(settings.administrators)
-else:
-    c.Authenticator.allow_all = True
-c.Authenticator.blocked_users = graders  # nobody logs in as a grader: it grades, and its formgrader is a service
-
-
-def groups(authenticator, handler, model: dict) -> dict:
-    """The courses that somebody who logs in belongs to."""
-    name, found = model["name"], []
-    for course in settings.courses:
-        if name in course.instructors:
-            found.append(f"formgrade-{course.id}")
-        elif course.students is None or name in course.students:
-            found.append(f"nbgrader-{course.id}")
-    return model | {"groups": found}
-
-
-c.Authenticator.manage_groups = True
-c.Authenticator.post_auth_hook = groups
-if settings.accounts == "system":
-    c.JupyterHub.authenticator_class = "pam"
-elif settings.accounts == "native":
-    try:
-        import native
-    except ModuleNotFoundError as error:
-        sys.exit(f"accounts: native: {error}; type: {BIN / 'pip'} install jupyterhub-nativeauthenticator")
-    native.set_up(c)
-elif settings.oauth:
-    try:
-        import oauthenticator  # noqa: F401
-    except ModuleNotFoundError as error:
-        sys.exit(f"accounts: oauth: {error}; type: {BIN / 'pip'} install oauthenticator")
-    c.JupyterHub.authenticator_class, chosen = settings.oauth
-    c.OAuthenticator.oauth_callback_url = f"{settings.address}/hub/oauth_callback"
-    c.Authenticator.allow_all = False  # everybody would be all of the provider's: its settings say who is let in
-    for name, value in chosen.items():
-        c.OAuthenticator[name] = value
-else:
-    c.JupyterHub.authenticator_class = "shared-password"
+if settings.accounts == "demo":
     c.SharedPasswordAuthenticator.user_password = os.environ["HUB_DEMO_PASSWORD"]
+set_up_accounts(c, settings)
 
 # ---------------------------------------------------------------- servers
 shared = {
@@ -122,7 +90,7 @@ def told(spawner) -> str:
     """What somebody's server may know of their courses: due dates, and where formgrader is."""
     name, known = spawner.user.name, []
     for course in settings.courses:
-        teaches = f"{settings.address}/services/{course.id}/formgrader" if name in course.instructors else ""
+        teaches = f"{settings.host_of(course.id)}/services/{course.id}/formgrader" if name in course.instructors else ""
         if teaches or course.students is None or name in course.students:
             known.append(gather(course.id, course.folder, student=name, formgrader=teaches))
     return packed(known)
@@ -133,21 +101,25 @@ c.Spawner.environment = shared | {
     VARIABLE: told,
 }
 c.Spawner.default_url = "/lab/tree/Welcome.md"  # classroom.hub.welcome writes it
-c.Spawner.args = ["--ServerApp.allow_root=True"] if os.geteuid() == 0 and settings.accounts != "system" else []
 c.Spawner.start_timeout = 120
 c.Spawner.http_timeout = 60
 if settings.accounts != "system":
-    from jail import JailSpawner
+    import jail
 
-    c.JupyterHub.spawner_class = JailSpawner
+    try:
+        jail.set_up(c, settings.state, settings.library, SERVERS)
+    except ClassroomError as error:
+        sys.exit(f"accounts: {settings.accounts}: {error}")
     c.JailSpawner.memory_mb = settings.memory_mb
-    c.JailSpawner.homes = str(settings.state / "homes")
-    c.JailSpawner.shown = str(SERVERS)
-    c.JailSpawner.library = str(settings.library or "")
-    (settings.state / "homes").mkdir(exist_ok=True)
 elif SYSTEMD:
     c.JupyterHub.spawner_class = "systemd"
-    c.SystemdSpawner.unit_extra_properties = {"TasksMax": "512", "ProtectProc": "invisible"}
+    c.SystemdSpawner.unit_extra_properties = {
+        "TasksMax": "512",
+        "ProtectProc": "invisible",
+        "InaccessiblePaths": "-/run/dbus",  # over which systemd tells anybody what runs in other people's units
+        "MemorySwapMax": "0",  # what goes beyond the limit is ended, and doesn't slow everybody down
+        "LimitDATA": f"{settings.memory_mb}M",  # one process that asks for more at once gets a MemoryError
+    }
     c.SystemdSpawner.mem_limit = settings.memory_mb * 1024 * 1024
     c.SystemdSpawner.cpu_limit = settings.cores
     c.SystemdSpawner.isolate_tmp = True
@@ -158,7 +130,9 @@ else:
     c.JupyterHub.spawner_class = LimitedSpawner
     c.LimitedSpawner.memory_mb = settings.memory_mb
 if settings.accounts == "system":
-    c.Spawner.environment["JUPYTER_RUNTIME_DIR"] = lambda spawner: sockets_folder(spawner.user.name)
+    # Under systemd a server has a /tmp of its own: there it starts in a home that is full, too.
+    runtime = "/tmp/.jupyter" if SYSTEMD else lambda spawner: sockets_folder(spawner.user.name)
+    c.Spawner.environment["JUPYTER_RUNTIME_DIR"] = runtime
 c.Spawner.cmd = [str(BIN / "jupyterhub-singleuser")]
 
 # ---------------------------------------------------------------- services: the exchange, formgraders, the idle
@@ -171,17 +145,37 @@ add_exchange(
     address=f"http://127.0.0.1:{inside + 2}",
     graders={course.id: course.id for course in settings.courses},
 )
+log = os.environ.get("HUB_LOG", "journalctl -u deep-learning-in-practice-hub")
+
+
+def runs_as(grader: str) -> str:
+    """The account of the system that formgrader runs as; "": the hub's own, as in the demo."""
+    if settings.accounts == "system":
+        return grader
+    if settings.accounts == "demo" or os.geteuid() != 0:
+        return ""
+    try:
+        return pwd.getpwnam(grader).pw_name
+    except KeyError:
+        print(f"formgrader runs as root: there is no account {grader}; hub/install makes it", file=sys.stderr)
+        return ""
+
+
 for number, course in enumerate(settings.courses):
+    account = runs_as(course.grader)
     service = {
+        "user": account,
         "name": course.id,
         "url": f"http://127.0.0.1:{inside + 3 + number}",
         "command": [
+            *(sys.executable, str(HERE / "formgrading.py"), str(course.folder), log),
             str(BIN / "jupyterhub-singleuser"),
             f"--ServerApp.root_dir={course.folder}",
             "--ServerApp.default_url=/formgrader",
-            *(["--ServerApp.allow_root=True"] if os.geteuid() == 0 and settings.accounts != "system" else []),
+            *(["--ServerApp.allow_root=True"] if os.geteuid() == 0 and not account else []),
         ],
-        "cwd": str(course.folder),
+        "cwd": "/",  # the grader's own to enter is the course's folder
+        "timeout": 150,  # seconds; formgrading.py answers before that
         "environment": shared
         | {
             "JUPYTER_CONFIG_PATH": str(SERVERS / "grader"),
@@ -190,8 +184,6 @@ for number, course in enumerate(settings.courses):
         },
         "oauth_no_confirm": True,
     }
-    if settings.accounts == "system":
-        service["user"] = course.grader
     c.JupyterHub.services.append(service)
     may = [f"access:services!service={course.id}", f"read:services!service={course.id}", "list:services"]
     c.JupyterHub.load_roles.append(
@@ -201,3 +193,5 @@ cull = [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={round(60 * 
 c.JupyterHub.services.append({"name": "idle-culler", "command": cull})
 scopes = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
 c.JupyterHub.load_roles.append({"name": "idle-culler", "scopes": scopes, "services": ["idle-culler"]})
+for service in c.JupyterHub.services:  # one that is left over would hold its port with a token that nobody knows
+    service["command"] = with_hub(service["command"])

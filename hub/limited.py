@@ -1,13 +1,18 @@
 """People's servers under accounts of the system, where there is no systemd: limits of each process, by setrlimit."""
 
+import os
 import pwd
 import resource
+import shutil
+from pathlib import Path
 
 from jupyterhub.spawner import LocalProcessSpawner
 from traitlets import Integer
 
-_PROCESSES = 512  # of one account
-_LONGEST_FOLDER = 107 - 49
+PROCESSES = 512  # of one account
+# A folder for each account's sockets: short, since Linux takes no path of a socket that is longer than 107 letters; and
+# in memory, so that a server starts in a home that is full, too.
+_RUN = Path("/run/course-hub")
 
 
 class LimitedSpawner(LocalProcessSpawner):
@@ -18,10 +23,11 @@ class LimitedSpawner(LocalProcessSpawner):
     def make_preexec_fn(self, name: str):
         """See LocalProcessSpawner."""
         become = super().make_preexec_fn(name)
+        _own_folder(pwd.getpwnam(name))
 
         def prepare() -> None:
             most_memory(self.memory_mb)
-            resource.setrlimit(resource.RLIMIT_NPROC, (_PROCESSES, _PROCESSES))
+            resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))
             become()
 
         return prepare
@@ -34,13 +40,18 @@ def most_memory(memory_mb: int) -> None:
 
 
 def sockets_folder(name: str) -> str:
-    """Where an account's kernels have their sockets, which no other account can open: in the home, with a short path.
+    """Where an account's kernels have their sockets, which no other account can open.
 
-    A kernel's usual ports on 127.0.0.1 tell what it puts out to any account that listens. Linux takes no socket whose
-    path is longer than 107 letters, 49 of which are the socket's own name.
+    A kernel's usual ports on 127.0.0.1 tell what it puts out to any account that listens.
     """
-    folder = f"{pwd.getpwnam(name).pw_dir}/.jupyter-run"
-    if len(folder) > _LONGEST_FOLDER:
-        longest = _LONGEST_FOLDER - len("/.jupyter-run")
-        raise ValueError(f"{name}: expected a home whose path has at most {longest} letters, for its kernels' sockets")
-    return folder
+    return str(_RUN / name)
+
+
+def _own_folder(account: pwd.struct_passwd) -> None:
+    _RUN.mkdir(exist_ok=True)
+    _RUN.chmod(0o755)  # root's: nobody else makes or swaps a folder there
+    folder = _RUN / account.pw_name
+    if folder.exists() and folder.stat().st_uid != account.pw_uid:  # of an account of that name that is gone
+        shutil.rmtree(folder)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    os.chown(folder, account.pw_uid, account.pw_gid)

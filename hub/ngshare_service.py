@@ -3,7 +3,7 @@
     python hub/ngshare_service.py --state /srv/ngshare
 
 The hub starts it (`add_exchange` in hub/exchange_config.py writes the entry) and says in the environment where it
-listens and who it is. ngshare 0.6 is its last release. Made good here, each with a test in tests/hub/test_exchange.py:
+listens and who it is. ngshare 0.6 is its last release. Made good here, each with a test in tests/hub/exchange:
 
 - with SQLAlchemy 2 it answers "success" and stores neither a release nor a submission;
 - it listens to the whole network, accepts any token of the hub and a cookie that any page may ride on;
@@ -76,7 +76,7 @@ def json_files_unpack(self, json_str: str | None, target: list) -> None:
     try:
         entries = json.loads(json_str or "")
         names, contents = [entry["path"] for entry in entries], [entry["content"] for entry in entries]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         self.json_error(400, "expected files, a list of objects with path and content")
     if not all(isinstance(text, str) for text in (*names, *contents)):
         self.json_error(400, "expected files, a list of objects with path and content, both text")
@@ -158,7 +158,7 @@ class Submit(ngshare.SubmitAssignment):
         if not assignment.files:
             self.json_error(410, "the assignment was withdrawn")
         if self.find_student_submissions(assignment, self.user).count() >= MOST_SENT:
-            self.json_error(429, f"you have handed in {MOST_SENT} times, as often as is possible")
+            self.json_error(429, f"you have handed in {MOST_SENT} times, as often as is possible: ask your instructor")
         super().post(course_id, assignment_id)
 
 

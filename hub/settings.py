@@ -5,11 +5,16 @@ example with every field.
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
+from urllib.parse import urlparse
+
+from certificate import check
+from jupyterhub.utils import subdomain_hook_idna
 
 from classroom.checked_yaml import load, message, record
-from classroom.errors import ClassroomError
+from classroom.errors import ClassroomError, near_miss
 
 _NAME = "^[a-z0-9][a-z0-9-]*$"
 _ACCOUNT = {"type": "string", "pattern": "^[a-z0-9_][a-z0-9_.-]{0,31}$", "description": "the name of an account"}
@@ -18,6 +23,7 @@ _PATH = {"type": "string", "pattern": "^/", "description": "a path that begins w
 _PORT = {"type": "integer", "minimum": 1, "maximum": 65535, "description": "a port, 1 to 65535"}
 _WHOLE = {"type": "integer", "minimum": 1, "description": "a whole number, 1 or more"}
 _ABOVE = {"type": "number", "exclusiveMinimum": 0, "description": "a number above 0"}
+_FIELDS = "https://oauthenticator.readthedocs.io"
 KINDS = ("system", "oauth", "native", "demo")
 
 _COURSE = record(
@@ -38,6 +44,7 @@ SCHEMA = record(
         },
         "listen": {"type": "string", "description": "where the proxy listens, such as 127.0.0.1 or 0.0.0.0"},
         "port": _PORT,
+        "host_for_each": {"type": "boolean", "description": "true or false"},
         "tls": record({"key": _PATH, "certificate": _PATH}, ["key", "certificate"]),
         "accounts": {"enum": list(KINDS), "description": "system (PAM), oauth, native (people sign up) or demo"},
         "oauth": record(
@@ -109,14 +116,25 @@ class Settings:
     memory_mb: int
     cores: float
     idle_minutes: float
+    host_for_each: bool = False  # a host name for each server and each formgrader, below the address
+    doubts: list[str] = field(default_factory=list)  # with which the hub starts, and people will see something odd
+
+    def host_of(self, course: str) -> str:
+        """Where a course's formgrader is, as JupyterHub names it."""
+        if not self.host_for_each:
+            return self.address
+        at = urlparse(self.address)
+        host = subdomain_hook_idna(course, at.hostname, "service")
+        return f"{at.scheme}://{host}{f':{at.port}' if at.port else ''}"
 
 
-def read_settings(path: Path, made: bool = True) -> Settings:
+def read_settings(path: Path, made: bool = True, tls: bool = False) -> Settings:
     """Read hub.yml.
 
     Args:
         path: the file.
         made: whether the courses' folders have to be there.
+        tls: whether the certificate has to be there, and one that a proxy can use.
 
     Raises:
         ClassroomError: naming the file, the line, the field, what was expected and what came.
@@ -142,30 +160,67 @@ def read_settings(path: Path, made: bool = True) -> Settings:
     if (oauth is not None) != (values["accounts"] == "oauth"):
         at, expected = ("accounts",), "a field 'oauth' beside accounts: oauth, and only there"
         raise ClassroomError(message(path, lines, at, expected, values["accounts"]))
-    tls, port = values.get("tls"), values.get("port", 8000)
+    if oauth:
+        _check_oauth(path, lines, oauth["provider"], oauth["settings"])
+    pair, port = values.get("tls"), values.get("port", 8000)
     listen = values.get("listen", "127.0.0.1")
+    address = values.get("address", f"http{'s' if pair else ''}://{listen}:{port}")
+    if values.get("host_for_each") and not urlparse(address).hostname.strip("0123456789.:"):
+        at, expected = ("host_for_each",), "an address with a name in it, since a number has no names below it"
+        raise ClassroomError(message(path, lines, at, expected, address))
+    addresses = [address, address.replace("://", "://anybody.")] if values.get("host_for_each") else [address]
     return Settings(
         accounts=values["accounts"],
         oauth=(oauth["provider"], oauth["settings"]) if oauth else None,
         state=Path(values["state"]),
         courses=courses,
-        address=values.get("address", f"http{'s' if tls else ''}://{listen}:{port}"),
+        address=address,
         listen=listen,
         port=port,
-        tls=(tls["key"], tls["certificate"]) if tls else None,
+        tls=(pair["key"], pair["certificate"]) if pair else None,
         administrators=values.get("administrators", []),
         library=Path(values["library"]) if values.get("library") else None,
         memory_mb=limits.get("memory_mb", 2048),
         cores=limits.get("cores", 1),
         idle_minutes=values.get("idle_minutes", 60),
+        host_for_each=values.get("host_for_each", False),
+        doubts=_check_tls(path, lines, pair, addresses) if pair and tls else [],
     )
+
+
+def _check_tls(path: Path, lines: dict, pair: dict, addresses: list[str]) -> list[str]:
+    where = f"{path.name}, line {lines['tls',]}: "
+    try:
+        return [where + doubt for doubt in check(pair["key"], pair["certificate"], addresses)]
+    except ClassroomError as error:
+        raise ClassroomError(where + str(error)) from None
+
+
+def _check_oauth(path: Path, lines: dict, provider: str, settings: dict) -> None:
+    """Names that oauthenticator does not know; whether they are of use, its provider says at the first log-in."""
+    known = {
+        entry.name: entry
+        for entry in entry_points(group="jupyterhub.authenticators")
+        if entry.module.startswith("oauthenticator.") and not entry.name.startswith("local-")
+    }
+    if provider not in known:
+        at, expected = ("oauth", "provider"), f"one of {', '.join(sorted(known))}"
+        raise ClassroomError(message(path, lines, at, expected, provider))
+    fields = known[provider].load().class_traits(config=True)
+    for name in settings:
+        if name not in fields:
+            near, line = near_miss(name, fields), lines["oauth", "settings", name]
+            like = near if "did you mean" in near else f"; see {_FIELDS}"  # not all of them, which are many
+            raise ClassroomError(f"{path.name}, line {line}: unknown field oauth.settings.{name}{like}")
 
 
 if __name__ == "__main__":  # python hub/settings.py FILE: is it right? What hub/install has to make.
     try:
-        said = read_settings(Path(sys.argv[1]), made=False)
+        said = read_settings(Path(sys.argv[1]), made=False, tls=True)
     except ClassroomError as error:
         sys.exit(str(error))
+    for doubt in said.doubts:
+        print(f"warning: {doubt}", file=sys.stderr)
     print("hub", said.port, said.accounts, said.address, said.state, sep="\t")
     for one in said.courses:
         print("course", one.id, one.folder, one.grader, sep="\t")

@@ -36,7 +36,7 @@ def browser():
         pytest.fail(found.stderr)
     with sync_playwright() as playwright:
         # Without its own sandbox, since tests may run as root: it opens our pages only, and knows no other host.
-        only_here = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
+        only_here = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost, EXCLUDE *.localhost"
         path = found.stdout.strip()
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", only_here])
         yield browser

@@ -12,6 +12,10 @@ class RefusedError(Exception):
     """A file or a submission that is not taken; the message is the reason, for the student too."""
 
 
+class ServiceError(Exception):
+    """The exchange does not do what was asked; the message says why, in words for the person who asked."""
+
+
 class UnheardError(Exception):
     """Standard output takes nothing more: who read it went away, or the disk that it goes to is full.
 

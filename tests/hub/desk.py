@@ -1,40 +1,76 @@
-"""Somebody at a browser in front of a hub, and the pictures that are taken of what they see."""
+"""Somebody at a browser in front of a hub: JupyterLab as a student uses it."""
 
-import io
+import contextlib
 import re
 import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import yaml
-from PIL import Image
+import nbformat
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from .running import COURSE, ROOT, Hub
+from .person import free_port
+from .pictures import take
+from .running import ROOT, Hub
 
-PICTURES = ROOT / "book" / "hub"
-SAID = PICTURES / "pictures.yml"  # what stands in each picture
-ALL = ROOT / "_build" / "hub-journeys"
-WIDE = {"width": 1240, "height": 640}  # formgrader's tables
-PROJECT, LATE, LARGE = "checkpoint-01", "checkpoint-02", "generative"
-LONG = 120_000  # milliseconds, for what starts a program
+PROJECT, CHECKPOINT, LATE = "generative", "checkpoint-01", "checkpoint-02"
+LONG = 180_000  # milliseconds, for what starts a program
 expect.set_options(timeout=LONG)
-SHOWN = {"width": 1000, "height": 640}
-MOST_BYTES = 150_000  # of a picture
-# What is another thing each day, and what depends on how long something took.
-_TIMES = re.compile(r"\w{3} \d+ \w{3} \d{4}, \d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?( UTC)?")
+SHOWN = {"width": 880, "height": 640}
 
 
 def make_course(folder: Path) -> None:
-    """The demo's course, with one project due in two days, one due two days ago, and one later."""
+    """The demo's course, with the mini-project due in two days, a checkpoint later, and one that was due before."""
     (folder / "solutions").mkdir(parents=True)
     shutil.copy(ROOT / "nbgrader_config.py", folder)
     text, now = (ROOT / "course.yml").read_text(encoding="utf-8"), datetime.now(UTC)
-    for name, days in ((PROJECT, 2), (LATE, -2), (LARGE, 20)):
+    for name, days in ((PROJECT, 2), (LATE, -2), (CHECKPOINT, 20)):
         shutil.copytree(ROOT / "solutions" / name, folder / "solutions" / name)
         due = f"{now + timedelta(days=days):%Y-%m-%d} 23:59"
         text = re.sub(rf"^  {name}: {{due: [^,]*,", f"  {name}: {{due: {due},", text, flags=re.MULTILINE)
     (folder / "course.yml").write_text(text, encoding="utf-8")
+
+
+def solution(project: str, cell: str) -> str:
+    """The answer of the course's own to one cell."""
+    notebook = nbformat.read(ROOT / "solutions" / project / f"{project}.ipynb", as_version=4)
+    (source,) = [one.source for one in notebook.cells if one.metadata.get("nbgrader", {}).get("grade_id") == cell]
+    return re.sub(r"^ *### (BEGIN|END) SOLUTION\n?", "", source, flags=re.MULTILINE)
+
+
+@contextlib.contextmanager
+def class_hub() -> Iterator[Hub]:
+    """The demo's hub with this course."""
+    with tempfile.TemporaryDirectory(prefix="hub-") as name:
+        folder, port = Path(name), free_port()
+        make_course(folder / "course")
+        line = [sys.executable, str(ROOT / "hub" / "demo.py"), "--port", str(port), "--state", name]
+        hub = Hub(folder, port, line, folder / "state")
+        try:
+            hub.start()
+            hub.password = (folder / "password").read_text()
+            hub.homes, hub.course = folder / "state/homes", folder / "course"
+            yield hub
+        finally:
+            hub.stop()
+
+
+@contextlib.contextmanager
+def desks(browser: Browser, hub: Hub, *, write: bool = False) -> Iterator[Callable[[str], "Desk"]]:
+    """The places where people sit, by their names."""
+    found: dict[str, Desk] = {}
+
+    def find(name: str) -> Desk:
+        if name not in found:
+            found[name] = Desk(browser, hub, name, write=write)
+        return found[name]
+
+    yield find
+    for one in found.values():
+        one.context.close()
 
 
 class Desk:
@@ -54,24 +90,47 @@ class Desk:
         self.page.click("#login_submit")
 
     def arrive(self, said: str = "Welcome") -> None:
-        """Wait until JupyterLab shows the welcome page, and what stands there."""
-        expect(self.welcome).to_contain_text(said)
+        """Wait until JupyterLab is there, with what was open before, and for what stands on the welcome page."""
+        self.page.locator("#jp-MainMenu").wait_for()
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
+        self.come_back(said)
 
     @property
     def welcome(self) -> Locator:
         """The welcome page."""
-        return self.page.locator(".jp-MarkdownViewer")
+        return self.page.locator(".jp-MarkdownViewer:visible")
+
+    @property
+    def main(self) -> Locator:
+        """The part of JupyterLab right of the list of files."""
+        return self.page.locator("#jp-main-dock-panel")
 
     def come_back(self, said: str) -> None:
-        """Look at the welcome page again."""
-        self.page.click(".lm-TabBar-tab:has-text('Welcome.md')")
-        self.page.evaluate("window.dispatchEvent(new Event('focus'))")  # as when one comes back to the window
-        expect(self.welcome).to_contain_text(said)
+        """Look at the welcome page again, and again until it says so: JupyterLab may still be opening another tab."""
+        self.page.bring_to_front()
+        for _ in range(LONG // 5000):
+            self.page.click(".lm-TabBar-tab:has-text('Welcome.md')")
+            self.page.evaluate("window.dispatchEvent(new Event('focus'))")  # as when one comes back to the window
+            with contextlib.suppress(AssertionError):
+                return expect(self.welcome).to_contain_text(said, timeout=5000)
+        return expect(self.welcome).to_contain_text(said, timeout=1000)
 
     @property
     def list(self) -> Locator:
         """nbgrader's list of assignments."""
         return self.page.locator("#assignments")
+
+    @property
+    def sent(self) -> Locator:
+        """What the list says of each time that something was handed in."""
+        return self.page.locator("#submitted_assignments_list .nested_list_item")
+
+    def open_menu(self) -> Locator:
+        """Open nbgrader's menu; its entry for the list."""
+        self.page.click(".lm-MenuBar-item:has-text('Nbgrader')")
+        entry = self.page.locator(".lm-Menu-itemLabel:has-text('Assignment List')")
+        entry.wait_for()
+        return entry
 
     def open_list(self) -> None:
         """Open it by the menu, or come back to it and press its button."""
@@ -80,9 +139,10 @@ class Desk:
             tab.click()
             self.page.click("#refresh_assignments_list")
         else:
-            self.page.click(".lm-MenuBar-item:has-text('Nbgrader')")
-            self.page.click(".lm-Menu-itemLabel:has-text('Assignment List')")
+            entry = self.page.locator(".lm-Menu-itemLabel:has-text('Assignment List')")
+            (entry if entry.is_visible() else self.open_menu()).click()
         expect(self.page.locator("#course_list_default")).not_to_contain_text("Loading")
+        expect(self.list).to_be_visible()
         self.page.wait_for_timeout(300)
 
     def press(self, button: str, assignment: str) -> None:
@@ -95,13 +155,28 @@ class Desk:
         self.page.wait_for_timeout(300)
 
     def open_notebook(self, assignment: str) -> None:
-        """Open an assignment's notebook from the list."""
+        """Open an assignment's notebook from the list, and wait for its kernel."""
         inner = self.page.locator(f"#fetched_assignments_list .assignment-notebooks a:has-text('{assignment}')").first
         if not inner.is_visible():  # the list stays unfolded from one visit to the next
             self.page.click(f"#fetched_assignments_list .assignment-notebooks-link:has-text('{assignment}')")
         inner.click()
-        self.page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+        self.wait_for_notebook()
+
+    def wait_for_notebook(self) -> None:
+        """Until a notebook is shown and its kernel waits for something to do."""
+        self.notebook.locator(".jp-CodeCell").first.wait_for()
         expect(self.page.get_by_text("Python 3 (ipykernel) | Idle").first).to_be_visible()
+
+    @property
+    def notebook(self) -> Locator:
+        """The notebook that is shown, of those that are open."""
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+
+    def cell(self, text: str, kind: str = "Code") -> Locator:
+        """The first cell with a text, in sight."""
+        found = self.notebook.locator(f".jp-{kind}Cell", has_text=text).first
+        found.scroll_into_view_if_needed()
+        return found
 
     def type_into(self, cell: Locator, code: str) -> None:
         """Replace what stands in a cell."""
@@ -110,10 +185,6 @@ class Desk:
         self.page.keyboard.press("Control+a")
         self.page.keyboard.insert_text(code)
 
-    def cell(self, text: str) -> Locator:
-        """The first code cell with a text."""
-        return self.page.locator(".jp-Notebook .jp-CodeCell", has_text=text).first
-
     def save(self) -> None:
         """Save the notebook that is open, to the end of it."""
         with self.page.expect_response(lambda answer: "/checkpoints" in answer.url and answer.request.method == "POST"):
@@ -121,71 +192,27 @@ class Desk:
 
     def validate(self) -> str:
         """Press Validate; what the person reads, in a dialog that stays open."""
-        self.page.click(".dlip-validate")
+        self.notebook.locator(".dlip-validate").click()
         return self.page.inner_text(".dlip-validation")
+
+    @property
+    def dialog(self) -> Locator:
+        """JupyterLab's dialog."""
+        return self.page.locator(".jp-Dialog-content").first
 
     def close_dialog(self) -> None:
         """Press its first button."""
-        self.page.locator(".jp-Dialog button").first.click()
+        self.dialog.locator("button").first.click()
         self.page.locator(".jp-Dialog").wait_for(state="detached")
 
-    def picture(self, name: str, of: Locator | None = None, page: Page | None = None) -> None:
-        """Take a picture for whoever reads a run; with `of`, one that the book shows.
+    def dismiss_dialogs(self) -> None:
+        """Press the last button of one after the other."""
+        while self.page.locator(".jp-Dialog").count():
+            self.dialog.locator(".jp-Dialog-button").last.click()
+            self.page.wait_for_timeout(500)
 
-        The book's is as it was as long as the same text stands in `of`. If not, the journey fails until
-        `--write-screenshots` has taken a new one, so that no guide shows what is not there any more.
-        """
-        page = page or self.page
-        ALL.mkdir(parents=True, exist_ok=True)
-        taken = page.screenshot(path=ALL / f"{name}.png")
-        if of is None:
-            return
-        said = words(of)
-        known = yaml.safe_load(SAID.read_text(encoding="utf-8")) if SAID.exists() else {}
-        if self.write and (known.get(name) != said or not (PICTURES / f"{name}.png").exists()):
-            PICTURES.mkdir(exist_ok=True)
-            small = Image.open(io.BytesIO(taken)).convert("RGB").quantize(64)
-            small.save(PICTURES / f"{name}.png", optimize=True)
-            SAID.write_text(yaml.safe_dump(known | {name: said}, width=100, allow_unicode=True), encoding="utf-8")
-        elif not self.write:
-            message = f"book/hub/{name}.png shows something else; pytest tests/hub/test_journeys.py --write-screenshots"
-            assert known.get(name) == said, message
-
-
-def words(of: Locator) -> str:
-    """The text of a part of a page, without times."""
-    return " ".join(_TIMES.sub("TIME", of.first.inner_text()).split())
-
-
-def formgrader(ines: Desk) -> Page:
-    """formgrader, in the tab that the welcome page opens."""
-    if len(ines.context.pages) < 2:
-        with ines.context.expect_page() as opened:
-            ines.page.click("text=Open formgrader")
-        opened.value.set_default_timeout(LONG)
-        opened.value.set_viewport_size(WIDE)
-    page = ines.context.pages[1]
-    page.goto(f"{ines.hub.url}/services/{COURSE}/formgrader/manage_assignments")
-    page.locator("tr", has_text=PROJECT).wait_for()
-    return page
-
-
-def press(page: Page, row: str, column: str) -> str:
-    """Press one of formgrader's buttons; what it says then."""
-    page.locator("tr", has_text=row).locator(f".{column} a").click()
-    page.locator(".modal.in .modal-footer").wait_for()
-    page.wait_for_timeout(500)
-    return page.inner_text(".modal.in")
-
-
-def close_modal(page: Page) -> str:
-    """Close formgrader's dialog; what it said."""
-    said = page.inner_text(".modal.in")
-    page.click(".modal.in .modal-footer [data-dismiss=modal]")
-    page.locator(".modal").wait_for(state="detached")
-    return said
-
-
-def pages_of_the_book() -> str:
-    """All pages of guides, to see which pictures they show."""
-    return "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "book").rglob("*.md"))
+    def picture(
+        self, name: str, of: Locator | None = None, page: Page | None = None, shown: Locator | None = None
+    ) -> None:
+        """Take a picture; with `of`, the book's (see pictures.py)."""
+        take(page or self.page, name, of, shown, write=self.write)

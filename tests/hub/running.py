@@ -22,6 +22,7 @@ from .person import LONGEST, Person, free_port, inside
 ROOT = Path(__file__).resolve().parents[2]
 COURSE = "deep-learning-in-practice"
 PREFIX = f"dlip-test-{os.getpid() % 0xFFFF:04x}-"  # of the accounts that this process makes; short, as are homes
+SYSTEMD = Path("/run/systemd/system").is_dir()
 MAY_MAKE_ACCOUNTS = os.geteuid() == 0 and os.environ.get("CI") == "true"
 
 
@@ -90,6 +91,10 @@ class Hub:
 
     def server_of(self, name: str) -> psutil.Process:
         """The process of somebody's server, outside of a jail."""
+        if SYSTEMD:  # which starts it as a unit, unless the hub is the demo's: it is not the hub's child
+            line = ["systemctl", "show", "--value", "--property=MainPID", f"jupyter-{name}-singleuser.service"]
+            if number := int(subprocess.run(line, capture_output=True, text=True, check=True).stdout):
+                return psutil.Process(number)
         hub = int((self.state / "jupyterhub.pid").read_text())
         for process in psutil.Process(hub).children():
             if process.environ().get("JUPYTERHUB_SERVICE_PREFIX") == f"/user/{name}/":
@@ -151,6 +156,7 @@ def accounts(homes: Path, *names: str) -> Iterator[str]:
 def remove(name: str) -> None:
     """Remove an account that a test made, with its processes."""
     assert name.startswith(PREFIX), name
+    shutil.rmtree(f"/run/course-hub/{name}", ignore_errors=True)  # its sockets
     try:
         number = pwd.getpwnam(name).pw_uid
     except KeyError:
@@ -165,7 +171,8 @@ def remove(name: str) -> None:
 @contextlib.contextmanager
 def system_hub(**settings: object) -> Iterator[Hub]:
     """A hub whose people have accounts of the system; needs root."""
-    with tempfile.TemporaryDirectory(prefix="hub-") as folder:
+    # Under systemd a server has a /tmp of its own, in which there would be no homes.
+    with tempfile.TemporaryDirectory(prefix="hub-", dir="/srv" if SYSTEMD else None) as folder:
         place, port = Path(folder), free_port()
         place.chmod(0o755)
         (place / "h").mkdir(mode=0o755)  # a kernel's socket has to have a short path

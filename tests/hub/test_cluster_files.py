@@ -82,7 +82,7 @@ def test_groups_are_those_of_the_hub_on_one_machine(config):
     assert given == {"ines": [f"formgrade-{COURSE}"], "ada": [f"nbgrader-{COURSE}"]}
     assert config.Authenticator.manage_groups
     assert config.Authenticator.allow_all
-    one_machine = (ROOT / "hub" / "jupyterhub_config.py").read_text(encoding="utf-8")
+    one_machine = (ROOT / "hub" / "accounts.py").read_text(encoding="utf-8")
     assert 'f"formgrade-{course.id}"' in one_machine
     assert 'f"nbgrader-{course.id}"' in one_machine
 

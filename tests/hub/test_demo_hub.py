@@ -20,6 +20,7 @@ import pytest
 import yaml
 
 from .person import Person, free_port
+from .repository import git, served
 from .running import COURSE, ROOT, Hub, copy_course
 
 BACKUP = ROOT / "hub" / "backup.py"
@@ -76,31 +77,12 @@ def test_a_process_that_takes_too_much_memory_gets_an_error(ada):
     assert ada.server("GET", "api/contents").ok
 
 
-def git(folder: Path, *words: str) -> str:
-    line = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *words]
-    return subprocess.run(line, cwd=folder, check=True, capture_output=True, text=True).stdout
-
-
 @pytest.fixture
 def course_by_link(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """A repository with the branch `student`, and where git finds it on 127.0.0.1."""
-    work = tmp_path / "course"
-    work.mkdir()
-    git(work, "init", "--quiet", "--initial-branch=student")
-    (work / "page.txt").write_text("one\ntwo\nthree\nfour\nfive\nsix\n")
-    (work / "other.txt").write_text("as it was\n")
-    git(work, "add", ".")
-    git(work, "commit", "--quiet", "-m", "The course")
-    port = free_port()
-    line = ["git", "daemon", f"--base-path={tmp_path}", "--export-all", "--listen=127.0.0.1", f"--port={port}"]
-    daemon = subprocess.Popen([*line, "--reuseaddr", str(tmp_path)])
-    try:
-        yield work, f"git://127.0.0.1:{port}/course"
-    finally:
-        left = psutil.Process(daemon.pid).children(recursive=True)
-        for process in [*left, daemon]:
-            process.terminate()
-        daemon.wait(20)
+    files = {"page.txt": "one\ntwo\nthree\nfour\nfive\nsix\n", "other.txt": "as it was\n"}
+    with served(tmp_path, files) as found:
+        yield found
 
 
 def pull(person: Person, repository: str) -> str:
@@ -141,20 +123,26 @@ def content(person: Person, name: str) -> str:
     return person.server("GET", f"api/contents/course/{name}").json()["content"]
 
 
+def largest_file(server: psutil.Process, size: str) -> None:
+    """Limit the files of a server's processes, in the name of whoever runs them: root may lack the right to."""
+    for process in [server, *server.children(recursive=True)]:
+        who = process.uids().real
+        become = ["setpriv", f"--reuid={who}", f"--regid={who}", "--clear-groups"] if os.geteuid() == 0 else []
+        line = [*become, "prlimit", f"--pid={process.pid}", f"--fsize={size}:unlimited"]
+        subprocess.run(line, check=True, capture_output=True, timeout=60)
+
+
 def test_a_full_home_is_told_and_what_was_saved_before_stays(hub, ada, tmp_path):
     before = json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
     ada.put("work.ipynb", before)
     # No file may grow any more, from the outside: what a quota does, and a full disk.
-    server = hub.server_of("ada")
-    for process in [server, *server.children(recursive=True)]:
-        process.rlimit(psutil.RLIMIT_FSIZE, (1000, -1))
+    largest_file(hub.server_of("ada"), "1000")
     model = {"type": "file", "format": "text", "content": before + " " * 5000}
     answer = ada.server("PUT", "api/contents/work.ipynb", json=model)
     assert answer.status_code == 507
     assert "work.ipynb was not saved: it is too large. The file is as you last saved it" in answer.json()["message"]
     assert ada.server("GET", "api/contents/work.ipynb", params={"type": "file"}).json()["content"] == before
-    for process in [server, *server.children(recursive=True)]:
-        process.rlimit(psutil.RLIMIT_FSIZE, (-1, -1))
+    largest_file(hub.server_of("ada"), "unlimited")
     ada.put("work.ipynb", before + "\n")
     assert "work.ipynb.new" not in ada.run("ls -a")
 

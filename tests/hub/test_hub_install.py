@@ -1,6 +1,5 @@
 """hub/install: what it says and makes, below a folder of its own, with the environment that is there already."""
 
-import importlib.util
 import os
 import pwd
 import shutil
@@ -78,6 +77,40 @@ def test_it_makes_everything_and_does_it_again_without_touching_a_course(tmp_pat
 
 
 @root_only
+def test_people_of_hub_yml_without_an_account_are_told(tmp_path):
+    settings(tmp_path, administrators=["root", "dlip-nobody-yet"])
+    done = install(tmp_path, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "names dlip-nobody-yet, who has none here yet: adduser dlip-nobody-yet" in done.stdout
+    assert "adduser root" not in done.stdout
+    settings(tmp_path, administrators=["dlip-nobody-yet"], accounts="native")  # who make their accounts on the hub
+    assert "adduser" not in install(tmp_path, "--dry-run").stdout
+
+
+def test_a_proxy_that_can_not_listen_says_so_and_ends():
+    """It would go on without its port, and the hub with it, as if all were well."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        line = [
+            sys.executable,
+            str(ROOT / "hub" / "proxying.py"),
+            "/bin/echo",
+            "--ip",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1
+        assert f"The hub's proxy can't listen: port {port} is in use" in done.stderr
+    started = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    assert started.returncode == 0
+    assert f"--port {port}" in started.stdout
+
+
+@root_only
 def test_a_dry_run_changes_nothing(tmp_path):
     settings(tmp_path)
     before = sorted(tmp_path.rglob("*"))
@@ -146,19 +179,16 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"accounts": "native"}, "install jupyterhub-nativeauthenticator"),
         (
-            {"accounts": "oauth", "oauth": {"provider": "github", "settings": {"client_id": "x"}}},
-            "install oauthenticator",
+            {"accounts": "oauth", "oauth": {"provider": "github", "settings": {"client": "x"}}},
+            "unknown field oauth.settings.client; did you mean client_id",
         ),
+        ({"tls": {"key": "/none.key", "certificate": "/none.pem"}}, "tls.certificate: /none.pem: no such file"),
         ({"port": "http"}, "hub.yml, line 8: port: expected a port, 1 to 65535, got 'http'"),
     ],
-    ids=["no-package-native", "no-package-oauth", "mistake"],
+    ids=["oauth", "certificate", "mistake"],
 )
 def test_a_hub_that_can_not_start_says_why_in_a_line(tmp_path, changed, said):
-    missing = {"native": "nativeauthenticator", "oauth": "oauthenticator"}.get(changed.get("accounts"))
-    if missing and importlib.util.find_spec(missing):
-        pytest.skip(f"{missing} is installed here")
     path = settings(tmp_path, **changed)
     (tmp_path / "srv" / COURSE).mkdir(parents=True)
     (tmp_path / "srv" / COURSE / "nbgrader_config.py").touch()

@@ -1,13 +1,13 @@
 """hub.yml: each mistake in it is one message with the line, the field, what was expected and what came."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from classroom.errors import ClassroomError
+
+from .hub_yml import module
 
 ROOT = Path(__file__).resolve().parents[2]
 RIGHT = """\
@@ -22,19 +22,10 @@ courses:
 """
 
 
-def settings():
-    """The module, which lies beside the hub's configuration and in no package."""
-    spec = importlib.util.spec_from_file_location("settings", ROOT / "hub" / "settings.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["settings"] = module  # where its dataclasses look
-    spec.loader.exec_module(module)
-    return module
-
-
 def read(text: str, folder: Path):
     path = folder / "hub.yml"
     path.write_text(text.replace("FOLDER", str(folder / "course")))
-    return settings().read_settings(path)
+    return module("settings").read_settings(path)
 
 
 @pytest.fixture
@@ -50,12 +41,37 @@ def folder(tmp_path: Path) -> Path:
         ("accounts: system", "acounts: system", "line 1: unknown field acounts; did you mean accounts?"),
         ("accounts: system", "accounts: pam", "line 1: accounts: expected system (PAM), oauth, native"),
         ("accounts: system", "accounts: oauth", "line 1: accounts: expected a field 'oauth' beside accounts: oauth"),
+        (
+            "accounts: system",
+            "accounts: oauth\noauth: {provider: githup, settings: {client_id: x}}",
+            "line 2: oauth.provider: expected one of auth0, azuread, bitbucket,",
+        ),
+        (
+            "accounts: system",
+            "accounts: oauth\noauth: {provider: dummy, settings: {client_id: x}}",
+            "line 2: oauth.provider: expected one of auth0,",
+        ),
+        (
+            "accounts: system",
+            "accounts: oauth\noauth:\n  provider: github\n  settings: {client_id: x, allowed_organisations: [a]}",
+            "line 4: unknown field oauth.settings.allowed_organisations; did you mean allowed_organizations",
+        ),
+        (
+            "accounts: system",
+            "accounts: oauth\noauth:\n  provider: github\n  settings: {zzzzz: x}",
+            "line 4: unknown field oauth.settings.zzzzz; see https://oauthenticator.readthedocs.io",
+        ),
         ("accounts: system\n", "", "expected a field 'accounts', got none"),
         ("state: /var/lib/hub", "state: hub", "line 2: state: expected the hub's own folder"),
         ("state: /var/lib/hub", "state: /s\nport: 70000", "line 3: port: expected a port, 1 to 65535, got 70000"),
         ("state: /var/lib/hub", "state: /s\nport: '80'", "line 3: port: expected a port, 1 to 65535, got '80'"),
         ("state: /var/lib/hub", "state: /s\naddress: hub.org", "line 3: address: expected an address such as"),
         ("state: /var/lib/hub", "state: /s\ntls: {key: /k}", "line 3: tls: expected a field 'certificate', got none"),
+        (
+            "state: /var/lib/hub",
+            "state: /s\nhost_for_each: true",
+            "line 3: host_for_each: expected an address with a name in it, since a number has no names below it",
+        ),
         ("state: /var/lib/hub", "state: /s\nlimits: {memory: 5}", "line 3: unknown field limits.memory; did you mean"),
         ("state: /var/lib/hub", "state: /s\nlimits: {cores: 0}", "line 3: limits.cores: expected a number above 0"),
         ("state: /var/lib/hub", "state: /s\nidle_minutes: 0", "line 3: idle_minutes: expected a number above 0"),
@@ -84,19 +100,25 @@ def test_two_courses_with_one_grader_are_refused(folder):
 
 
 def test_the_example_is_right_and_has_every_field():
-    module, path = settings(), ROOT / "hub" / "hub.yml"
-    assert module.read_settings(path, made=False).port == 443
+    settings, path = module("settings"), ROOT / "hub" / "hub.yml"
+    assert settings.read_settings(path, made=False).port == 443
     text = path.read_text()
     behind = [
         line.removeprefix("# ") for line in text.splitlines() if line.startswith(("# oauth:", "#   ", "# library:"))
     ]
     fields = set(yaml.safe_load(text)) | set(yaml.safe_load("\n".join(behind)))
-    assert fields == set(module.SCHEMA["properties"])
+    assert fields == set(settings.SCHEMA["properties"])
     course = next(iter(yaml.safe_load(text)["courses"].values()))
-    assert set(course) == set(module.SCHEMA["properties"]["courses"]["additionalProperties"]["properties"])
+    assert set(course) == set(settings.SCHEMA["properties"]["courses"]["additionalProperties"]["properties"])
 
 
 def test_what_is_left_out_has_a_default(folder):
     said = read(RIGHT, folder)
     assert (said.listen, said.port, said.tls, said.idle_minutes) == ("127.0.0.1", 8000, None, 60)
     assert said.address == "http://127.0.0.1:8000"
+
+
+def test_a_host_name_for_each_is_jupyterhubs(folder):
+    said = read(f"address: https://hub.example.org\nhost_for_each: true\n{RIGHT}", folder)
+    assert said.host_of("dlip") == "https://dlip--service.hub.example.org"
+    assert read(RIGHT, folder).host_of("dlip") == "http://127.0.0.1:8000"

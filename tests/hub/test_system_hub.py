@@ -53,20 +53,22 @@ def test_a_process_that_takes_too_much_gets_an_error(ada):
     assert ada.server("GET", "api/contents").ok
 
 
-def restored(hub: Hub, name: str, archive: Path) -> None:
-    """Save everything, lose somebody's home, and bring it back as it was, with its owner."""
+def restored(hub: Hub, name: str, archive: Path, at_work: str) -> None:
+    """Save everything, lose somebody's home, and bring it back with its owner; not that of somebody at work."""
     home = hub.homes / name
     work = home / "work.txt"
     work.write_text("what ben wrote")
     shutil.chown(work, name, name)
 
-    def backup(*words: str) -> str:
+    def backup(*words: str, code: int = 0) -> str:
         line = [sys.executable, str(ROOT / "hub" / "backup.py"), "--settings", str(hub.settings), *words]
         done = subprocess.run(line, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert done.returncode == code, done.stderr
+        return done.stderr if code else done.stdout
 
     backup("save", str(archive))
+    refused = backup("restore", str(archive), "--only", f"home/{at_work}", "--replace", code=1)
+    assert f"works in {hub.homes / at_work}: end {at_work}'s server first" in refused
     assert f"home/{name} " in backup("check", str(archive))
     assert archive.stat().st_mode & 0o777 == 0o600
     shutil.rmtree(home)
@@ -81,7 +83,7 @@ def test_servers_and_kernels_live_on_while_the_hub_is_started_again(hub, ada, tm
     hub.process.terminate()
     assert hub.process.wait(60) == 0, hub.said()
     assert ada.server("GET", f"api/kernels/{kernel}").ok  # while there is no hub: the proxy and the server are there
-    restored(hub, f"{PREFIX}ben", tmp_path / "one.tar.gz")  # a restore wants a hub that is stopped
+    restored(hub, f"{PREFIX}ben", tmp_path / "one.tar.gz", ada.name)  # a restore wants a hub that is stopped
     hub.start()
     assert ada.execute(kernel, "print(answer)")[1].strip() == "42"
     until = time.monotonic() + 60

@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from classroom.hub.exchange.server import Server, ServiceError
-from classroom.hub.exchange.students import stamp
 from classroom.hub.facts import VARIABLE, Given, Told, courses
+from classroom.intake.service import stamp
 
 _TOTAL = re.compile(r'<p class="total">(.*?)</p>', re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
@@ -71,6 +71,15 @@ class Standing:
         return quote(path.relative_to(self.home).as_posix())
 
 
+@dataclass(frozen=True)
+class Arrived:
+    """What has come in for one assignment, for those who teach the course."""
+
+    released: bool
+    students: int
+    last: datetime | None  # when the last of it was handed in
+
+
 def told_here() -> list[Told]:
     """The courses that the hub told of; where it tells nothing (on a cluster), those that the exchange knows."""
     if VARIABLE in os.environ or not os.environ.get("NGSHARE_URL"):
@@ -114,3 +123,18 @@ def from_exchange(course: Told, home: Path) -> Iterator[Standing]:
                     found.answered = stamp(when)
                     break
         yield found
+
+
+def from_students(course: Told) -> dict[str, Arrived]:
+    """By assignment what lies in the exchange, collected or not.
+
+    Raises:
+        ServiceError: in words, if the exchange does not answer.
+    """
+    server, found = Server(), {}
+    for name in server.get("assignments", course.id)["assignments"]:
+        released = bool(server.get("assignment", course.id, name, list_only="true")["files"])
+        sent = server.get("submissions", course.id, name)["submissions"]
+        times = [time_of(stamp(one["timestamp"])) for one in sent]
+        found[name] = Arrived(released, len({one["student_id"] for one in sent}), max(times, default=None))
+    return found

@@ -21,14 +21,17 @@ from pathlib import Path
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join as ujoin
 from tornado import web
+from tornado.iostream import StreamClosedError
 
 _CHECK = re.compile(r"^(✓|✗) (.*)$", re.MULTILINE)
 _FURTHER = re.compile(r"^Grading makes further checks: (.*)$", re.MULTILINE | re.DOTALL)
 _HEADING = re.compile(r"^#{1,3}\s+(.*)$", re.MULTILINE)
+_FILE = re.compile(r"\(\d+\.py, (?=line \d+\))")  # what Python calls a cell in a SyntaxError
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 UNANSWERED = "NotImplementedError"
 _LONGEST = 4000  # characters of what a cell printed
-CELL_SECONDS, ALL_SECONDS = 120, 900
+CELL_SECONDS, ALL_SECONDS = 240, 1800  # of wall time; the mini-project's longest cell takes 40 on a core of its own
+_STILL_HERE = 20  # seconds after which a proxy on the way is shown that an answer is still to come
 
 
 def outcome(path: Path, cell_seconds: int = CELL_SECONDS) -> dict:
@@ -80,20 +83,24 @@ def outcome(path: Path, cell_seconds: int = CELL_SECONDS) -> dict:
         raise ValueError(f"its kernel is {error.name!r}, which is not here; {what}") from None
     except DeadKernelError:
         raise ValueError("the kernel ended before the last cell: too little memory, or a cell that ends it") from None
-    titles, parts, failed = _titles(notebook), [], ""
+    titles, parts, failed, answered = _titles(notebook), [], "", False
     for cell in notebook.cells:
         if utils.is_grade(cell):
-            parts.append(_part(cell, titles[id(cell)], utils, failed))
-        failed = "" if utils.is_grade(cell) else failed or _failure(cell, cell_seconds)
+            parts.append(_part(cell, titles[id(cell)], utils, failed, answered))
+            failed, answered = "", False
+        elif not failed:
+            answered = utils.is_solution(cell)
+            failed = _failure(cell, cell_seconds, "the cell with the answer" if answered else "a cell before it")
     return _told(parts, changed_titles, "")
 
 
-def _failure(cell, cell_seconds: int) -> str:
+def _failure(cell, cell_seconds: int, whose: str) -> str:
     """How a cell that is no test ended, if it did not end well."""
     errors = [output for output in cell.get("outputs", ()) if output.output_type == "error"]
     if any(error.ename == "CellTimeoutError" for error in errors):
-        return f"a cell before it took longer than {cell_seconds} seconds and was stopped"
-    return f"a cell before it ended with {errors[0].ename}: {_COLOUR.sub('', errors[0].evalue)}" if errors else ""
+        return f"{whose} took longer than {cell_seconds} seconds and was stopped: is there a loop without end?"
+    said = _FILE.sub("(", _COLOUR.sub("", errors[0].evalue)) if errors else ""
+    return f"{whose} ended with {errors[0].ename}: {said}" if errors else ""
 
 
 def _titles(notebook) -> dict[int, str]:
@@ -107,7 +114,8 @@ def _titles(notebook) -> dict[int, str]:
     return found
 
 
-def _part(cell, title: str, utils, failed: str) -> dict:
+def _part(cell, title: str, utils, failed: str, answered: bool) -> dict:
+    """What is told of a test cell; `failed` is how a cell before it ended, `answered` whether that was an answer's."""
     part = {"title": title, "points": cell.metadata.nbgrader.get("points", 0), "further": "", "said": ""}
     if utils.is_solution(cell):
         written = cell.source.strip() and "Replace this line" not in cell.source
@@ -119,12 +127,13 @@ def _part(cell, title: str, utils, failed: str) -> dict:
     said = _FURTHER.sub("", printed).strip()
     if errors and not _CHECK.search(said):
         said = f"{said}\n{errors[0].ename}: {_COLOUR.sub('', errors[0].evalue)}".strip()
-    part["said"] = "\n".join(filter(None, (failed, said)))[:_LONGEST]
+    unseen = failed and answered and (UNANSWERED in said or "NameError" in said)  # the checks saw no answer
+    part["said"] = "\n".join(filter(None, (failed, "" if unseen else said)))[:_LONGEST]
     score, most = utils.determine_grade(cell)
     if not errors and score is not None and score >= most:
         return part | {"state": "passed"}
     lines = _CHECK.findall(said)
-    untouched = UNANSWERED in said and not failed and not any(mark == "✓" for mark, _ in lines)
+    untouched = UNANSWERED in said and not (failed and answered) and not any(mark == "✓" for mark, _ in lines)
     return part | {"state": "unanswered" if untouched else "failed"}
 
 
@@ -167,9 +176,11 @@ async def run(path: Path) -> dict:
     try:
         out, err = await asyncio.wait_for(process.communicate(), ALL_SECONDS)
     except TimeoutError:
-        process.kill()  # its kernel ends with it
-        await process.wait()
         raise ValueError(f"it took longer than {ALL_SECONDS // 60} minutes, and was stopped") from None
+    finally:  # of a person who does not wait any longer, too
+        if process.returncode is None:
+            process.kill()  # its kernel ends with it
+            await process.wait()
     if process.returncode:
         said = err.decode("utf-8", "replace").strip().splitlines() or [f"it ended with code {process.returncode}"]
         raise ValueError(said[-1])
@@ -178,6 +189,8 @@ async def run(path: Path) -> dict:
 
 class ValidateHandler(APIHandler):
     """POST assignments/validate?path=…: the outcome in words, and in the form that nbgrader's own button shows."""
+
+    running: asyncio.Future | None = None
 
     @web.authenticated
     async def post(self) -> None:
@@ -190,12 +203,26 @@ class ValidateHandler(APIHandler):
         path = (root / asked.lstrip("/")).resolve()
         if not path.is_relative_to(root) or path.suffix != ".ipynb" or not path.is_file():
             raise web.HTTPError(404, f"no notebook {asked!r}")
+        self.running = asyncio.ensure_future(run(path))
         try:
-            told = await run(path)
+            while not (await asyncio.wait({self.running}, timeout=_STILL_HERE))[0]:
+                self.write(" ")
+                await self.flush()
+            told = self.running.result()
+        except (StreamClosedError, asyncio.CancelledError):
+            return  # whoever asked is gone
         except ValueError as error:
             self.finish(json.dumps({"success": False, "value": f"{path.name} could not be run: {error}"}))
             return
+        finally:
+            self.running.cancel()
         self.finish(json.dumps({"success": True, "value": _nbgraders(told), "told": told}))
+
+    def on_connection_close(self) -> None:
+        """Whoever asked does not wait any longer."""
+        super().on_connection_close()
+        if self.running:
+            self.running.cancel()
 
 
 def _nbgraders(told: dict) -> dict:

@@ -18,15 +18,16 @@ from jupyter_server.utils import url_path_join as ujoin
 from tornado import web
 
 from classroom.hub.exchange.server import ServiceError
-from classroom.hub.exchange.students import write
-from classroom.hub.facts import Told
-from classroom.hub.standing import Standing, from_exchange, from_home, time_of, told_here
+from classroom.hub.facts import Given, Told
+from classroom.hub.standing import Arrived, Standing, from_exchange, from_home, from_students, time_of, told_here
+from classroom.intake.files import write
 
 NAME = "Welcome.md"
 _EVERY = 180  # seconds
 _AT_START = 4  # seconds: a server does not wait longer for the exchange before it answers
 _SOON = timedelta(days=3)
 _MARKUP = re.compile(r"([\\`*_\[\]<>|#])")
+_PROBLEMS = (ServiceError, OSError, ValueError, KeyError, TypeError)  # of asking the exchange
 _MENU = "*Nbgrader* → *Assignment List*"
 _END = "\n---\n\nThe hub writes this page anew every few minutes: keep notes of your own in another file.\n"
 _NO_COURSE = """\
@@ -44,7 +45,7 @@ def page(told: Sequence[Told], home: Path, now: datetime, *, ask: bool = True) -
     """The whole page; without `ask` the exchange is left alone."""
     lines = ["# Welcome", ""]
     for course in told:
-        lines += _teachers(course) if course.formgrader else _students(course, home, now, ask)
+        lines += _teachers(course, ask) if course.formgrader else _students(course, home, now, ask)
     return "\n".join(lines if told else [*lines, _NO_COURSE]) + _END
 
 
@@ -54,8 +55,8 @@ def _students(course: Told, home: Path, now: datetime, ask: bool) -> list[str]:
     if ask:
         try:
             standings = list(from_exchange(course, home))
-        except (ServiceError, OSError, ValueError, KeyError) as error:
-            problem = str(error) if isinstance(error, ServiceError) else f"the exchange answered strangely ({error!r})"
+        except _PROBLEMS as error:
+            problem = _words(error)
     if problem:
         lines += [f"**What is released and what you handed in can't be told just now:** {text(problem)}.", ""]
         lines += ["Go on with what you have, and save it. The table shows your files. If something is due", ""]
@@ -73,6 +74,10 @@ def _students(course: Told, home: Path, now: datetime, ask: bool) -> list[str]:
     if course.book:
         lines += ["", f"[The book]({course.book})"]
     return [*lines, ""]
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, ServiceError) else f"the exchange answered strangely ({error!r})"
 
 
 def _row(one: Standing, *, known: bool) -> str:
@@ -146,7 +151,7 @@ def _do(one: Standing, now: datetime) -> str:
     return f"work on {what}{when}. *Validate*, in the notebook's toolbar, says how far you are; then {_MENU}, *Submit*."
 
 
-def _teachers(course: Told) -> list[str]:
+def _teachers(course: Told, ask: bool) -> list[str]:
     lines = [f"## {text(course.title)}{f', {text(course.term)}' if course.term else ''}: you teach this course", ""]
     lines += [f"**[Open formgrader]({course.formgrader})**: release, collect, grade, give feedback. It opens in a tab"]
     lines += [
@@ -155,11 +160,38 @@ def _teachers(course: Told) -> list[str]:
     ]
     if course.problem:
         lines += [f"**course.yml can't be used:** {text(course.problem)}. Your students see no due dates.", ""]
-    lines += ["| assignment | due |", "| --- | --- |"] if course.assignments else []
-    for given in course.assignments:
-        due = course.due(given.name)
-        lines.append(f"| {text(given.name)}<br>{text(given.title)} | {course.local(due) if due else '–'} |")
+    problem, arrived = "", {}
+    if ask:
+        try:
+            arrived = from_students(course)
+        except _PROBLEMS as error:
+            problem = _words(error)
+    if problem:
+        lines += [f"**What your students handed in can't be told just now:** {text(problem)}.", ""]
+    known = [
+        *course.assignments,
+        *(Given(name) for name in arrived if name not in {one.name for one in course.assignments}),
+    ]
+    lines += ["| assignment | due | handed in |", "| --- | --- | --- |"] if known else []
+    for given in known:
+        due, name = course.due(given.name), text(given.name) + (f"<br>{text(given.title)}" if given.title else "")
+        said = _arrived(course, arrived.get(given.name)) if ask and not problem else "–"
+        lines.append(f"| {name} | {course.local(due) if due else '–'} | {said} |")
+    if any(one.students for one in arrived.values()):
+        lines += ["", "*Collect*, in formgrader, takes in what was handed in."]
+    if course.timezone and known:
+        lines += ["", f"Times are of {text(course.timezone)}."]
     return [*lines, ""]
+
+
+def _arrived(course: Told, one: Arrived | None) -> str:
+    """What came in for one assignment, for those who teach the course."""
+    if one is None:
+        return "not released yet"
+    state = "" if one.released else "withdrawn<br>"
+    if one.last is None:
+        return f"{state}by nobody so far"
+    return f"{state}by {one.students} student{'s' * (one.students > 1)}, last on {course.local(one.last)}"
 
 
 class Writer:

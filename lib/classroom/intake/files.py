@@ -1,12 +1,14 @@
 """Looking into a folder that a student could write to: nothing is followed, nothing is opened that is not a plain file.
 
 Every folder on the way is opened by itself, relative to the one before and without following a link, so that a name
-that is exchanged for a link between looking and opening leads nowhere.
+that is exchanged for a link between looking and opening leads nowhere. What is written for somebody, under a name that
+another one chose, stays in its folder too.
 """
 
 import os
 import pwd
 import stat
+import tempfile
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from classroom.terminal import one_line
 MAX_FILE = 100_000_000  # bytes: a notebook with its outputs
 MAX_ENTRIES = 200_000  # of a source: a class's files
 MAX_DEPTH = 12
+_LONGEST_PART, _LONGEST_PATH = 255, 500  # bytes of a file's name; letters of a path
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe would make us wait for ever
 
@@ -128,6 +131,39 @@ def read_regular(path: Path, most: int = MAX_FILE) -> bytes:
         RefusedError: if it is something else.
     """
     return _read(path, most, None)[0]
+
+
+def check(path: str) -> str:
+    """The path, if it is one of a file within a folder; RefusedError if not."""
+    parts = path.split("/")
+    if any(part in ("", ".", "..") for part in parts) or "\\" in path:
+        raise RefusedError("a path that leads out of the folder")
+    if len(path) > _LONGEST_PATH or max(len(part.encode("utf-8", "replace")) for part in parts) > _LONGEST_PART:
+        raise RefusedError("a name that no file can have")
+    if "\0" in path or one_line(path) != path:
+        raise RefusedError("a name with characters that are not shown")
+    return path
+
+
+def write(folder: Path, name: str, data: bytes, *, replace: bool) -> None:
+    """Write a file within a folder, whole or not at all and through no link; what is there stays, unless `replace`."""
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.parent.resolve() != target.parent:
+        raise RefusedError(f"{target.parent} is a link: not written")
+    if not replace and os.path.lexists(target):
+        return
+    handle, half = tempfile.mkstemp(dir=target.parent, prefix=".")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(half, 0o644)
+        os.replace(half, target)
+    except BaseException as error:
+        os.unlink(half)
+        if isinstance(error, OSError):  # of a disk that is full, whose error names no file
+            error.filename = str(target)
+        raise
 
 
 def user(number: int) -> str:

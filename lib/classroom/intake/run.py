@@ -129,7 +129,7 @@ class _Run:
         for arrival, sent, when in service.handed_in(self.folder, self.project):
             if sent is not None:
                 found = pick(sent, sent.listed, self.expected)
-                found.files[TIMESTAMP] = service.stamp(when)
+                found.files[TIMESTAMP] = service.stamp(when).encode()
                 self._take(arrival, found, service.changed(when))
             elif arrival.reason:
                 self._refuse(arrival, "", arrival.reason)

@@ -6,7 +6,7 @@ Who handed in, and when, is what the service noted: it knows its users by the hu
 from collections.abc import Iterator
 from datetime import UTC
 
-from classroom.errors import ClassroomError, RefusedError
+from classroom.errors import ClassroomError, RefusedError, ServiceError
 from classroom.folder import Folder
 from classroom.intake import attempts
 from classroom.intake.files import MAX_FILE, Entry, shown
@@ -16,9 +16,9 @@ from classroom.intake.patterns import Arrival, parse_time
 
 def is_configured(folder: Folder) -> bool:
     """Whether nbgrader's exchange is that service here."""
-    from classroom.hub.exchange import is_used
+    from classroom.hub import exchange
 
-    return is_used(folder.app.config)
+    return exchange.__name__ in str(folder.app.config.ExchangeFactory.get("collect", ""))
 
 
 class Sent:
@@ -45,7 +45,7 @@ def handed_in(folder: Folder, project: str) -> Iterator[tuple[Arrival, Sent | No
     Raises:
         ClassroomError: if the service does not answer, or has no such course.
     """
-    from classroom.hub.exchange.server import Server, ServiceError, unpack
+    from classroom.hub.exchange.server import Server, unpack
 
     course = folder.coursedir.course_id
     try:
@@ -75,6 +75,6 @@ def changed(when: str) -> float:
     return parse_time(when).replace(tzinfo=UTC).timestamp()
 
 
-def stamp(when: str) -> bytes:
-    """What timestamp.txt says of it: the whole time, by which feedback finds its submission."""
-    return f"{when.removesuffix(' UTC')} UTC".encode()
+def stamp(when: str) -> str:
+    """A time as the service gives it, in nbgrader's form, whole: by it feedback finds its submission."""
+    return f"{when.removesuffix(' UTC')} UTC"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from classroom.sandbox import policy
+from classroom.sandbox import policy, rootless
 from classroom.sandbox.policy import Limits, SandboxError, Staged
 
 OLDEST = (0, 8)  # --size and --disable-userns
@@ -195,13 +195,6 @@ def _version(bwrap: str) -> tuple[int, ...]:
         raise SandboxError(f"`{bwrap} --version` said {done.stdout or done.stderr!r}: is this bubblewrap?") from None
 
 
-def _util(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        raise SandboxError(f"`{name}` is not installed; it belongs to util-linux: `sudo apt install util-linux`")
-    return found
-
-
 def system_places() -> list[str]:
     line = []
     for place in policy.SYSTEM:
@@ -255,18 +248,7 @@ def _bridge(sources: Sequence[Path], staged: Staged) -> tuple[list[str], dict[Pa
             )
     if not closed:
         return [], {}
-    # Any folder of the system that everybody can enter will do, unless one of the places is below it.
-    stand = next(
-        top for top in map(Path, ("/mnt", "/media", "/srv", "/opt", "/var")) if top.is_dir() and not _above(top, wanted)
-    )
-    script = (
-        'top=$1; n=$2; shift 2; mount -t tmpfs -o mode=755 tmpfs "$top" || exit 98; i=0; while [ "$i" -lt "$n" ]; do '
-        'mkdir "$top/$i" && mount --bind "$1" "$top/$i" || exit 98; shift; i=$((i+1)); done; exec "$@"'
-    )
-    line = [_util("unshare"), "--mount", "--propagation", "private", "--", "/bin/sh", "-c", script, "bridge"]
-    return [*line, str(stand), str(len(closed)), *map(str, closed)], {
-        place: stand / str(number) for number, place in enumerate(closed)
-    }
+    return rootless.bridge(closed, beside=wanted)
 
 
 def _open_to_us(path: Path) -> bool:
@@ -280,14 +262,8 @@ def _open_to_us(path: Path) -> bool:
     return mode & wanted == wanted
 
 
-def _above(top: Path, places: Sequence[Path]) -> bool:
-    return any(place.resolve().is_relative_to(top) for place in places)
-
-
 def _drop() -> list[str]:
     """Root gives up everything first; an ordinary user has nothing to give up."""
     if os.geteuid() != 0:
         return []
-    uid = str(policy.SANDBOX_UID)
-    drop = [_util("setpriv"), f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
-    return [*drop, "--inh-caps=-all", "--bounding-set=-all", "--"]
+    return rootless.become(policy.SANDBOX_UID)

@@ -1,17 +1,20 @@
 """Validate, in a real Jupyter server with a student's settings: notebooks on disk, what the button gets to show.
 
-Cases: unanswered; wrong, with markup in the message; right; a written part; a changed test cell; a kernel that is not
-there, that dies, that a cell keeps busy without end; a notebook without tests; what is no notebook, nothing at all, or
-outside of the home; the same for nbgrader's own button.
+Cases: unanswered, also below a cell of the course's that fails; wrong, with markup in the message; right; a written
+part; a changed test cell; a kernel that is not there, that dies, that a cell keeps busy without end; a person who does
+not wait; a notebook without tests; what is no notebook, nothing at all, or outside of the home; the same for
+nbgrader's own button.
 """
 
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 import requests
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -117,11 +120,25 @@ def test_a_right_answer_names_what_grading_makes_besides(home):
     assert answer["value"] == {}, "a success, for nbgrader's own button"
 
 
-def test_an_answer_that_fails_beside_the_checks(home):
-    make(home.place / "syntax.ipynb", "return (")
+def test_an_answer_that_python_cannot_read(home):
+    make(home.place / "syntax.ipynb", "return 2 x")
     told = home.validate("syntax.ipynb")["told"]
     assert told["parts"][0]["state"] == "failed"
-    assert "double" in told["text"]
+    assert "the cell with the answer ended with SyntaxError: invalid syntax (line 2)" in told["text"]
+    assert "NameError" not in told["text"], "what the checks say of an answer that is not there"
+
+
+def test_a_cell_of_the_courses_that_fails_makes_no_answer_wrong(home):
+    path = make(home.place / "supplied.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.insert(2, new_code_cell("1 / 0"))
+    nbformat.write(notebook, path)
+    assert home.validate("supplied.ipynb")["told"]["parts"][0]["state"] == "unanswered"
+    notebook.cells[3].source = "def double(x):\n    return 3"
+    nbformat.write(notebook, path)
+    told = home.validate("supplied.ipynb")["told"]
+    assert "a cell before it ended with ZeroDivisionError: division by zero" in told["text"]
+    assert "got 3, expected 4" in told["text"]
 
 
 def test_a_changed_test_cell_is_said(home):
@@ -153,7 +170,19 @@ def test_a_cell_without_end(home):
     done = subprocess.run(line, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)["text"]
-    assert "took longer than 3 seconds" in said
+    assert "the cell with the answer took longer than 3 seconds and was stopped" in said
+
+
+def test_a_person_who_does_not_wait(home):
+    make(home.place / "left.ipynb", "while True: pass")
+    with pytest.raises(requests.Timeout):
+        requests.post(f"{home.address}/assignments/validate", headers=HEADERS, json={"path": "left.ipynb"}, timeout=8)
+    until, running = time.monotonic() + 60, [home.process]
+    while running:
+        assert time.monotonic() < until, "what nobody waits for still runs"
+        time.sleep(0.2)
+        below = psutil.Process(home.process.pid).children(recursive=True)
+        running = [one for one in below if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
 def test_a_notebook_without_tests(home):

@@ -3,84 +3,22 @@
 The exchange is a small HTTP server here, which answers as ngshare does; tests/hub/test_journeys.py has the real one.
 Cases: nothing released; ready, fetched, handed in, late, handed in again too late, withdrawn; feedback to fetch and
 fetched; what is next; no exchange, one that says no, one that does not answer, one that answers nonsense; a title with
-markup in it; no course; a course.yml that can't be read; two courses; an instructor; a home that is full or odd.
+markup in it; no course; a course.yml that can't be read; two courses; a home that is full or odd.
 """
 
-import json
 import logging
 import threading
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from classroom.course import Late
 from classroom.hub.assignments import in_words
 from classroom.hub.facts import VARIABLE, Given, Told, courses, gather, packed
 from classroom.hub.standing import told_here
 from classroom.hub.welcome import NAME, Writer, page
 
-NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
-COURSE = Told(
-    "course-a",
-    "A course",
-    "Spring",
-    "Europe/Paris",
-    (Given("one", "The first", "2026-03-06T22:59:00"), Given("two", "The second", "2026-04-06T21:59:00")),
-    Late(15, 10, 3),
-)
-
-
-class Exchange(BaseHTTPRequestHandler):
-    """Answers of ngshare, from a table of paths."""
-
-    table: dict[str, object] = {}  # noqa: RUF012
-
-    def do_GET(self) -> None:
-        said = self.table.get(self.path.split("?")[0], {"success": False, "message": "Course not found"})
-        body = said if isinstance(said, bytes) else json.dumps(said).encode()
-        self.send_response(200 if isinstance(said, bytes) or said["success"] else 404)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""
-
-
-@pytest.fixture
-def exchange(monkeypatch) -> Iterator[dict]:
-    """What the exchange says, by path; two assignments are known and nothing else."""
-    Exchange.table = {}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Exchange)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("NGSHARE_URL", f"http://127.0.0.1:{server.server_address[1]}")
-    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "a-token")
-    monkeypatch.setenv("JUPYTERHUB_USER", "ada")
-    put(Exchange.table, "one", released=False, known=False)
-    yield Exchange.table
-    server.shutdown()
-    server.server_close()
-
-
-def put(table: dict, name: str, *, sent=(), answered=(), released: bool = True, known: bool = True) -> None:
-    """What the exchange knows of an assignment."""
-    there = table.setdefault("/assignments/course-a", {"success": True, "assignments": []})["assignments"]
-    if known and name not in there:
-        there.append(name)
-    files = [{"path": f"{name}.ipynb", "checksum": "x"}] if released else []
-    table[f"/assignment/course-a/{name}"] = {"success": True, "files": files}
-    submissions = [{"student_id": "ada", "timestamp": f"{when} UTC"} for when in sent]
-    table[f"/submissions/course-a/{name}/ada"] = {"success": True, "submissions": submissions}
-    files = [{"path": f"{name}.html", "checksum": "x"}] if answered else []
-    table[f"/feedback/course-a/{name}/ada"] = {"success": True, "files": files}
-
-
-def row(text: str, name: str) -> str:
-    """An assignment's row of the table."""
-    (line,) = [line for line in text.splitlines() if line.startswith("|") and name in line.split("|")[1]]
-    return line
+from .small_exchange import COURSE, NOW, put, row
 
 
 def fetch(home: Path, name: str = "one") -> Path:
@@ -232,17 +170,6 @@ def test_a_hub_that_tells_nothing(exchange, tmp_path, monkeypatch):
     assert "| one | – | ready to fetch | – |" in text, "no date is known"
     monkeypatch.setenv(VARIABLE, "[]")
     assert told_here() == [], "the hub says that there is none"
-
-
-def test_an_instructor_and_two_courses(exchange, tmp_path):
-    address = "http://hub.example.org/services/course-b/formgrader"
-    other = Told("course-b", "Another", assignments=(Given("three", "Third"),), formgrader=address)
-    text = page([COURSE, other], tmp_path, NOW)
-    assert f"[Open formgrader]({address})" in text
-    assert "## A course, Spring" in text
-    assert "## Another: you teach this course" in text
-    broken = Told("course-c", "course-c", formgrader=address, problem="course.yml, line 3: due: expected a date")
-    assert "course.yml, line 3: due: expected a date" in page([broken], tmp_path, NOW)
 
 
 def test_what_the_hub_hands_over(tmp_path, monkeypatch):

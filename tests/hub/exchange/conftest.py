@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,7 +149,7 @@ class Person:
 
     def typed(self, *words: str) -> str:
         """A command in a process of its own, and what it said."""
-        extra = {"HOME": str(self.home), "JUPYTER_PLATFORM_DIRS": "1", "PYTHONWARNINGS": "ignore"}
+        extra = {"HOME": str(self.home), "JUPYTER_PLATFORM_DIRS": "1"}
         line, environment = [sys.executable, "-m", *words], {**os.environ, **self.variables, **extra}
         done = subprocess.run(line, cwd=self.home, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -265,9 +264,7 @@ def teacher(hub: Hub, tmp_path_factory: pytest.TempPathFactory, request: pytest.
         source = teacher.home / "solutions" / name
         source.mkdir(parents=True)
         nbformat.write(new_notebook(metadata=kernel, cells=cells), source / f"{name}.ipynb")
-    with warnings.catch_warnings():  # nbgrader's own
-        warnings.simplefilter("ignore")
-        teacher.classroom("release")
+    teacher.classroom("release")
     return teacher
 
 

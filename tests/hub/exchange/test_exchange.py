@@ -1,20 +1,24 @@
 """The exchange that needs no shared disk, as it is meant: the whole way of a project, and what people are told."""
 
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 from pathlib import Path
+from urllib.parse import urlparse
 
 import pytest
 import requests
 
 from classroom.errors import ClassroomError
 from classroom.folder import Folder
+from classroom.hub.assignments import Assignments
 from classroom.hub.exchange.server import Server, ServiceError
 from classroom.intake import collect
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # nbgrader's own
 COURSE = "test-course"
 
 
@@ -62,7 +66,12 @@ def test_the_whole_way(people, released):
 
     teacher.step("List", released, settings={"remove": True})
     assert bob.listed(released) == []
-    assert "was withdrawn by the instructor" in bob.told("FetchAssignment", released)
+    assert bob.told("FetchAssignment", released) == (
+        "not fetched: it was withdrawn by the instructor; ask them if you still need it"
+    )
+    assert ann.told("Submit", released) == (
+        f"{released} was withdrawn by the instructor: ask them whether it comes back; what you wrote is as it was"
+    )
     assert len(ann.listed(released, cached=True)[0]["submissions"]) == 2
     teacher.step("ReleaseAssignment", released)
     assert "1 unchanged" in teacher.classroom("collect", released)
@@ -106,6 +115,56 @@ def test_the_service_is_started_again(people, released, hub):
     assert people["teacher"].take_in(released)["collected"] == ["ann"]
 
 
+class Relay:
+    """Stands between somebody and the exchange, and ends the connection within a POST: in the request or the answer."""
+
+    def __init__(self, hub, where: str) -> None:
+        self.where, self.exchange = where, urlparse(hub.exchange)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}{self.exchange.path}"
+
+    def __enter__(self) -> "Relay":
+        self.thread = threading.Thread(target=self._relay)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.close()
+        self.thread.join()
+
+    def _relay(self) -> None:
+        """One connection, of which each request but the last comes in one piece."""
+        here = self.listener.accept()[0]
+        there = socket.create_connection((self.exchange.hostname, self.exchange.port))
+        with here, there:
+            while (asked := here.recv(65536)).startswith(b"GET "):
+                there.sendall(asked)
+                here.sendall(there.recv(65536))
+            if self.where == "answer":
+                there.sendall(asked)
+                length = int(re.search(rb"Content-Length: (\d+)", asked)[1])
+                left = length - len(asked.partition(b"\r\n\r\n")[2])
+                while left > 0:
+                    more = here.recv(65536)
+                    there.sendall(more)
+                    left -= len(more)
+                assert there.recv(1)  # it is kept now
+
+
+@pytest.mark.parametrize(("where", "arrived"), [("request", 0), ("answer", 1)])
+def test_a_connection_that_ends_while_somebody_hands_in(people, project, hub, where, arrived):
+    """They are told that nobody knows, and what to do; the list then knows."""
+    ann = people["ann"]
+    ann.step("FetchAssignment", project)
+    with Relay(hub, where) as relay:
+        why = ann.told("Submit", project, NGSHARE_URL=relay.url)
+    assert why == (
+        "the exchange does not answer (no connection): what you sent may have arrived; look at the list in a few "
+        "minutes, and send it again if it is not there"
+    )
+    assert sum(len(one["submissions"]) for one in ann.listed(project, cached=True)) == arrived
+
+
 def test_what_people_are_told(people, project):
     """Each reads what happened and what to do."""
     ann, stranger = people["ann"], people["stranger"]
@@ -129,15 +188,16 @@ def test_what_people_are_told(people, project):
 
 def test_the_students_page_shows_the_reason(people, project):
     """nbgrader's list would speak of a folder that is missing."""
-    from nbgrader.server_extensions.assignment_list.handlers import AssignmentList
-
     stranger = people["stranger"]
     with stranger.at_work(HOME=str(stranger.home)):
-        pages = AssignmentList()
+        pages = Assignments()
         pages.root_dir = str(stranger.home)
         answer = pages.list_assignments()
-    assert not answer["success"]
-    assert "stranger is no member" in answer["value"]
+    assert answer == {
+        "success": False,
+        "value": "stranger is no member of test-course who may do this: ask your instructor, then stop and start your "
+        "server",
+    }
 
 
 def test_links_are_neither_sent_nor_written_through(people, project, tmp_path):

@@ -10,7 +10,6 @@ import requests
 
 from classroom.hub.exchange.server import unpack
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # nbgrader's own
 COURSE = "test-course"
 
 

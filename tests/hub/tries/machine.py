@@ -4,6 +4,7 @@ import ctypes
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -71,6 +72,35 @@ def _() -> str:
     return "setuid"
 
 
+@attempt("be taken for root by a program that asks the kernel who is there (SO_PEERCRED, abstract socket)")
+def _() -> str:
+    with socket.socket(socket.AF_UNIX) as asks:
+        asks.settimeout(20)
+        asks.connect("\0" + FACTS["trusts_root"])
+        said = asks.recv(100).decode()
+    if said != "welcome, root":
+        raise PermissionError(said)
+    return said
+
+
+@attempt("start a thousand processes")
+def _() -> str:
+    children = []
+    try:
+        while len(children) < 1000:
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+                os._exit(0)
+            children.append(child)
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+        for child in children:
+            os.waitpid(child, 0)
+    return f"{len(children)} at once"
+
+
 @attempt("change a setting of the kernel (/proc/sys and what is beside it)")
 def _() -> str:
     found = []
@@ -110,7 +140,7 @@ def _() -> str:
         except OSError:
             continue
         if b"TOKEN=" in text and own not in text:
-            found.append(str(process))
+            found.append(f"{process}: {process.with_name('cmdline').read_bytes()[:100]}")
     if not found:
         raise PermissionError("none can be read")
     return str(found)
@@ -166,6 +196,17 @@ for whose in ("the hub's", "another student's server's"):
     def _(whose=whose) -> str:
         os.kill(others()[whose], signal.SIGCONT)
         return "sent"
+
+
+@attempt("read another student's file through the root of any process (/proc/*/root)")
+def _() -> str:
+    why: OSError = PermissionError("there is no process")
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            return Path(f"{process}/root{FACTS['other_file']}").read_text()
+        except OSError as error:
+            why = error
+    raise why
 
 
 @attempt("listen to what another student's kernel puts out (ZeroMQ on 127.0.0.1)")

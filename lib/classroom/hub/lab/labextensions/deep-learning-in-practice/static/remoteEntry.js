@@ -9,30 +9,52 @@
     return (await Object.values(offered)[0].get())();
   };
 
-  const validate = async (panel, { ServerConnection, URLExt, showDialog, Dialog, Widget }, button) => {
+  const validate = async (panel, { ServerConnection, URLExt, Notification, showDialog, Dialog, Widget }, button) => {
     const say = (title, text) => {
-      const node = document.createElement("pre");
+      const body = document.createElement("div");
+      const node = body.appendChild(document.createElement("div"));
       node.className = "dlip-validation";
-      node.style.cssText = "white-space: pre-wrap; max-width: 80ch; max-height: 60vh; overflow: auto; margin: 0";
-      node.textContent = text;
-      return showDialog({ title, body: new Widget({ node }), buttons: [Dialog.okButton()] });
+      node.style.cssText = "max-width: min(68ch, 78vw); max-height: 60vh; overflow: auto; white-space: pre-wrap;";
+      node.style.cssText += "overflow-wrap: anywhere; font-family: var(--jp-code-font-family); font-size: 13px";
+      for (const line of text.split("\n")) {
+        const row = node.appendChild(document.createElement("div"));
+        const indent = line.length - line.trimStart().length; // kept where a line is broken, too
+        row.style.cssText = `padding-left: ${indent + 2}ch; text-indent: -2ch; min-height: 1em`;
+        if (indent === 0 && /^[✓✗·!] /.test(line)) row.style.fontWeight = "bold";
+        row.textContent = line.trimStart();
+      }
+      return showDialog({ title, body: new Widget({ node: body }), buttons: [Dialog.okButton()] });
     };
+    const stop = new AbortController();
+    const name = panel.context.path.split("/").pop();
+    const running = Notification.emit(`Validate runs ${name} from top to bottom.`, "in-progress", {
+      autoClose: false,
+      actions: [{ label: "Stop", callback: () => stop.abort() }],
+    });
     button.enabled = false;
+    let said;
     try {
+      // A notebook for a kernel that is not here gets the one that is; JupyterLab writes that down when it has answered.
+      const kernel = panel.sessionContext.session?.kernel;
+      const late = new Promise((done) => setTimeout(done, 5000));
+      if (kernel) await Promise.race([Promise.allSettled([kernel.info, kernel.spec]), late]);
       await panel.context.save();
       const settings = ServerConnection.makeSettings();
       const url = URLExt.join(settings.baseUrl, "assignments/validate");
       const body = JSON.stringify({ path: panel.context.path });
-      const answer = await ServerConnection.makeRequest(url, { method: "POST", body }, settings);
+      const answer = await ServerConnection.makeRequest(url, { method: "POST", body, signal: stop.signal }, settings);
       const found = await answer.json();
-      if (!answer.ok) await say("Not validated", found.message || answer.statusText);
-      else if (!found.success) await say("Not validated", found.value);
-      else await say("What you can see so far", found.told.text);
+      if (!answer.ok) said = ["Not validated", found.message || answer.statusText];
+      else if (!found.success) said = ["Not validated", found.value];
+      else said = ["What you can see so far", found.told.text];
     } catch (error) {
-      await say("Not validated", `${error.message || error}\nWhat you wrote is still in the notebook; save it and try again.`);
+      const kept = "What you wrote is still in the notebook; save it and try again.";
+      said = ["Not validated", stop.signal.aborted ? "It was stopped." : `${error.message || error}\n${kept}`];
     } finally {
+      Notification.dismiss(running);
       button.enabled = true;
     }
+    await say(...said);
   };
 
   // Whoever comes back to the welcome page, or to the window in which it is open, sees it as it is now.
@@ -61,6 +83,7 @@
       const parts = {
         ServerConnection: services.ServerConnection,
         URLExt: coreutils.URLExt,
+        Notification: apputils.Notification,
         showDialog: apputils.showDialog,
         Dialog: apputils.Dialog,
         Widget: widgets.Widget,

@@ -1,0 +1,175 @@
+"""formgrader's server of one course, kept running as a service of the hub.
+
+    python hub/formgrading.py FOLDER LOG COMMAND…
+
+The hub starts this, and gives up as a whole if a service of it does not answer. So COMMAND runs in FOLDER as a child;
+while it does not come up (the folder is not there, or not the grader's; a file of settings has a mistake), this
+program answers in its place, tells the course's instructors what COMMAND said, and tries again: after 5 seconds, then
+after twice as long each time, at most every 2 minutes.
+"""
+
+import asyncio
+import contextlib
+import html
+import os
+import signal
+import sys
+from collections import deque
+from http import HTTPStatus
+from urllib.parse import urlparse
+
+from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
+from proxying import with_hub
+from tornado.httpserver import HTTPServer
+from tornado.web import Application, RequestHandler, authenticated
+
+LONGEST_START = 120  # seconds, until COMMAND listens
+_PAUSES = (5, 120)  # seconds: the first, and the longest
+_GRACE = 8  # seconds to end in; the hub waits 10
+_LINES, _LONGEST_LINE = 25, 500  # of what COMMAND said last
+_CHECK = "from traitlets.config.loader import PyFileConfigLoader as L; L('nbgrader_config.py', '.').load_config()"
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>formgrader is not running</title>
+<style>body {{ font: 1.05rem/1.5 sans-serif; max-width: 60rem; margin: 4rem auto; padding: 0 1rem; }}
+pre {{ background: #eee; color: #111; padding: 1rem; overflow: auto; }}</style></head>
+<body><h1>formgrader is not running</h1>
+<p>The course <strong>{course}</strong> could not be opened: <strong>{why}</strong></p>
+<p>Other courses, and the servers of students, are not touched by this. It is tried again by itself, at the latest in
+{pause} seconds: load this page again after that. The folder is <code>{folder}</code>. The hub's log has all of it:
+<code>{log}</code></p>
+<p>The last lines:</p><pre>{lines}</pre></body></html>
+"""
+
+
+class Keeper:
+    """Runs the command, and knows why it does not run."""
+
+    def __init__(self, folder: str, log: str, command: list[str]) -> None:
+        self.folder, self.log, self.command = folder, log, command
+        self.place = urlparse(os.environ["JUPYTERHUB_SERVICE_URL"])
+        self.lines: deque[str] = deque(maxlen=_LINES)
+        self.why, self.pause, self.child = "", _PAUSES[0], None
+        page = [(r".*/oauth_callback", HubOAuthCallbackHandler), (r".*", Page, {"keeper": self})]
+        self.page = Application(page, cookie_secret=os.urandom(32))
+
+    async def keep(self) -> None:
+        """Run it again and again; between, answer in its place."""
+        while True:
+            up = await self._run()
+            self.pause = _PAUSES[0] if up else self.pause
+            print(f"formgrader of {self._course}: {self.why}; again in {self.pause} s", file=sys.stderr, flush=True)
+            server = HTTPServer(self.page)
+            server.listen(self.place.port, self.place.hostname)
+            await asyncio.sleep(self.pause)
+            server.stop()
+            await server.close_all_connections()
+            self.pause = min(2 * self.pause, _PAUSES[1])
+
+    @property
+    def _course(self) -> str:
+        return os.environ["JUPYTERHUB_SERVICE_NAME"]
+
+    async def _run(self) -> bool:
+        """Run the command until it ends; whether it had come up."""
+        self.lines.clear()
+        try:
+            os.listdir(self.folder)  # what may be entered may not be read
+            # A server with a broken file of settings comes up, with other settings than the course's.
+            up = await self._start([sys.executable, "-P", "-c", _CHECK], comes_up=False)
+            if self.child.returncode:
+                self.why = next((line for line in reversed(self.lines) if line.strip()), self.why)
+                return False
+            up = await self._start(self.command, comes_up=True)
+        except OSError as error:
+            self.why = f"{error.filename or self.folder}: {(error.strerror or str(error)).lower()}"
+            return False
+        if not up:
+            self.why = next((line for line in reversed(self.lines) if "Error" in line), self.why).strip()
+        return up
+
+    async def _start(self, line: list[str], *, comes_up: bool) -> bool:
+        """Start a program and wait for its end; whether it listened before."""
+        # It ends with this program.
+        self.child = await asyncio.create_subprocess_exec(
+            *with_hub(line), cwd=self.folder, stderr=asyncio.subprocess.PIPE
+        )
+        reading, up = asyncio.create_task(self._read()), comes_up and await self._comes_up()
+        if comes_up and not up and self.child.returncode is None:
+            self.why = f"its server did not answer within {LONGEST_START} seconds"
+            await self.end()
+        else:
+            self.why = f"its server ended with exit code {await self.child.wait()}"
+        with contextlib.suppress(TimeoutError):  # something that it started may hold the pipe open
+            await asyncio.wait_for(reading, 5)
+        return up
+
+    async def _read(self) -> None:
+        """Hand on what the command says, and remember the end of it."""
+        rest = b""
+        while said := await self.child.stderr.read(1 << 16):
+            sys.stderr.buffer.write(said)
+            sys.stderr.flush()
+            *whole, rest = (rest + said).split(b"\n")
+            self.lines.extend(line.decode(errors="replace")[:_LONGEST_LINE] for line in whole)
+            rest = rest[:_LONGEST_LINE]
+
+    async def _comes_up(self) -> bool:
+        until = asyncio.get_running_loop().time() + LONGEST_START
+        while self.child.returncode is None and asyncio.get_running_loop().time() < until:
+            try:
+                _, writer = await asyncio.open_connection(self.place.hostname, self.place.port)
+            except OSError:
+                await asyncio.sleep(0.5)
+                continue
+            writer.close()
+            return True
+        return False
+
+    async def end(self) -> None:
+        """End the command: asked first, then made to."""
+        if self.child is None or self.child.returncode is not None:
+            return
+        self.child.terminate()
+        try:
+            await asyncio.wait_for(self.child.wait(), _GRACE)
+        except TimeoutError:
+            self.child.kill()
+            await self.child.wait()
+
+    def shown(self, pause: int) -> str:
+        """The page, for those who teach the course."""
+        said = {"course": self._course, "why": self.why, "folder": self.folder, "log": self.log}
+        said |= {"lines": "\n".join(self.lines) or "(none)"}
+        return _PAGE.format(pause=pause, **{key: html.escape(text) for key, text in said.items()})
+
+
+class Page(HubOAuthenticated, RequestHandler):
+    """Whatever of the course's is asked for: why it is not there."""
+
+    def initialize(self, keeper: Keeper) -> None:
+        """See tornado: what this answers for."""
+        self.keeper = keeper
+
+    @authenticated
+    def get(self) -> None:
+        """Say why; who may not open formgrader is sent away before."""
+        self.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
+        self.finish(self.keeper.shown(self.keeper.pause))
+
+
+async def main() -> None:
+    """Keep the command running until the hub ends this program."""
+    folder, log, *command = sys.argv[1:]
+    keeper = Keeper(folder, log, command)
+    keeping = asyncio.create_task(keeper.keep())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, keeping.cancel)
+    try:
+        await keeping
+    except asyncio.CancelledError:
+        await keeper.end()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

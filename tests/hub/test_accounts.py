@@ -1,0 +1,159 @@
+"""Who is in hub.yml's lists and who no longer is; sign-up on the hub itself (accounts: native)."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+import requests
+import yaml
+
+from .hub_yml import course, module, place_for_a_hub, running, write
+from .person import Person
+from .running import COURSE, ROOT, Hub
+
+GOOD = "nine-lives-of-a-cat"
+
+
+# ---------------------------------------------------------------- lists
+def test_who_is_taken_out_of_hub_yml_is_out_when_the_hub_is_started_again():
+    with place_for_a_hub() as hub:
+        said = {COURSE: course(hub.course, instructors=["ines", "olga"])}
+        write(hub, said)
+        with running(hub):
+            ada, ines, olga = (hub.log_in(name) for name in ("ada", "ines", "olga"))
+            opened = f"{hub.url}/services/{COURSE}/formgrader/manage_assignments"
+            assert olga.web.get(opened, timeout=60).status_code == 200
+            hub.stop()
+            said[COURSE] |= {"students": ["ben", "olga"], "instructors": ["ines"]}
+            write(hub, said)
+            hub.start()
+            # With the cookies that they have.
+            assert ada.web.get(f"{hub.url}/hub/home", timeout=60).url.startswith(f"{hub.url}/hub/login")
+            assert requests.get(f"{hub.url}/hub/api/user", headers=token(ada), timeout=60).status_code == 403
+            assert "Invalid username or password" in Person(hub.url, "ada", hub.password).answer.text
+            assert ines.hub("GET", "users/ines").json()["groups"] == [f"formgrade-{COURSE}"]
+            assert olga.hub("GET", "users/olga").json()["groups"] == [f"nbgrader-{COURSE}"]
+            assert olga.web.get(opened, timeout=60).status_code == 403
+
+
+def token(person: Person) -> dict:
+    return {"Authorization": f"token {person.token}"}
+
+
+# ---------------------------------------------------------------- sign-up
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Hub]:
+    with place_for_a_hub() as hub:
+        write(hub, {COURSE: course(hub.course, students="everybody")}, accounts="native", administrators=["chief"])
+        with running(hub):
+            yield hub
+
+
+class Newcomer(requests.Session):
+    """Somebody without an account, at the page for signing up."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__()
+        self.trust_env, self.url = False, f"{hub.url}/hub/signup"
+
+    def sign_up(self, name: str, password: str, again: str | None = None) -> str:
+        """Type it in; what they read then."""
+        self.get(self.url, timeout=60)
+        typed = {"username": name, "signup_password": password}
+        typed["signup_password_confirmation"] = password if again is None else again
+        typed["_xsrf"] = next(one.value for one in self.cookies if one.name == "_xsrf" and one.path == "/hub/")
+        answer = self.post(self.url, data=typed, timeout=60)
+        assert answer.ok, answer.text
+        (said,) = re.findall(r'<div class="alert alert-[^"]*" role="alert">\s*<p>(.*?)</p>', answer.text, re.DOTALL)
+        return " ".join(said.split())
+
+
+@pytest.fixture(scope="module")
+def chief(hub) -> Person:
+    """The administrator, whom root let in."""
+    assert "waits for an administrator" in Newcomer(hub).sign_up("chief", GOOD)
+    said = Person(hub.url, "chief", GOOD).answer.text
+    assert "User chief has not been authorized by an administrator yet." in said, "the name alone lets nobody in"
+    line = [sys.executable, str(ROOT / "hub" / "native.py"), "let-in"]
+    variables = os.environ | {"HUB_SETTINGS": str(hub.settings), "PYTHONPATH": str(ROOT / "lib")}
+    nobody = subprocess.run([*line, "nobody"], capture_output=True, text=True, env=variables, timeout=60)
+    assert (nobody.returncode, nobody.stderr) == (1, "nobody has not signed up\n")
+    done = subprocess.run([*line, "chief"], capture_output=True, text=True, env=variables, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "chief may log in.\n"), done.stderr
+    return Person(hub.url, "chief", GOOD)
+
+
+def test_whoever_signs_up_waits_for_an_administrator(hub, chief):
+    assert chief.hub("GET", "users").ok
+    said = Newcomer(hub).sign_up("Ada", GOOD)
+    assert said == "Your account waits for an administrator, who lets you in. After that you can log in."
+    waits = Person(hub.url, "ada", GOOD)
+    assert "User ada has not been authorized by an administrator yet." in waits.answer.text
+    assert waits.token == ""
+    listed = chief.web.get(f"{hub.url}/hub/authorize", timeout=60).text
+    assert 'href="/hub/authorize/ada"' in listed
+    elsewhere = {"Sec-Fetch-Site": "cross-site"}  # a link on somebody else's page, which the administrator opened
+    refused = chief.web.get(f"{hub.url}/hub/authorize/ada", headers=elsewhere, timeout=60)
+    assert refused.status_code == 403
+    assert chief.web.get(f"{hub.url}/hub/authorize/ada", headers={"Sec-Fetch-Site": "same-origin"}, timeout=60).ok
+    ada = Person(hub.url, "ada", GOOD)
+    assert ada.hub("GET", "users/ada").json()["groups"] == [f"nbgrader-{COURSE}"]
+    ada.start()
+    assert "nothing is released yet" in ada.server("GET", "api/contents/Welcome.md").json()["content"]
+    assert ada.web.get(f"{hub.url}/hub/authorize", timeout=60).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "again", "said"),
+    [
+        ("chief", GOOD, None, "this username is already in use"),
+        ("CHIEF", GOOD, None, "this username is already in use"),
+        ("grader", GOOD, None, "grader is the account of a course, with which nobody logs in."),
+        ("-ben", GOOD, None, "Expected a name of 1 to 32 lower-case letters, digits,"),
+        ("ben,", GOOD, None, "Expected a name of 1 to 32 lower-case letters, digits,"),
+        ("ben", "short", None, "Expected a password of 10 characters or more."),
+        ("ben", "1234567890", None, "This password is among those that everybody tries first."),
+        ("ben", "x" * 73, None, "Expected a password of 72 characters or fewer"),
+        ("ben", GOOD, GOOD + "s", "Your password did not match the confirmation."),
+    ],
+)
+def test_what_is_not_taken_says_why(hub, chief, name, password, again, said):
+    assert said in Newcomer(hub).sign_up(name, password, again)
+    if name == "ben":
+        assert "id=ben>" not in chief.web.get(f"{hub.url}/hub/authorize", timeout=60).text
+
+
+def test_with_lists_of_students_only_those_named_sign_up():
+    one = module("native").SignUpAuthenticator(add_new_table=False, allowed_users={"ada"}, admin_users={"chief"})
+    assert [one.why_not(name, GOOD) for name in ("ada", "chief")] == ["", ""]
+    assert one.why_not("eve", GOOD).startswith("eve is in no course of this hub.")
+
+
+def test_many_wrong_passwords(hub, chief):
+    Newcomer(hub).sign_up("carol", GOOD)
+    chief.web.get(f"{hub.url}/hub/authorize/carol", timeout=60)
+    for _ in range(4):
+        said = Person(hub.url, "carol", "something-else").answer.text
+        assert "Invalid username or password." in said
+    blocked = "Too many wrong passwords for carol: try again in 10 minutes."
+    assert blocked in Person(hub.url, "carol", "x" * 100).answer.text
+    assert blocked in Person(hub.url, "carol", GOOD).answer.text, "the right one neither"
+    assert Person(hub.url, "chief", GOOD).token, "somebody else's is not blocked"
+
+
+def test_who_is_put_out_again_is_out_and_who_is_no_administrator_any_more_is_none(hub, chief):
+    Newcomer(hub).sign_up("dora", GOOD)
+    chief.web.get(f"{hub.url}/hub/authorize/dora", timeout=60)
+    dora = Person(hub.url, "dora", GOOD)
+    assert dora.token
+    chief.web.get(f"{hub.url}/hub/authorize/dora", timeout=60)
+    hub.stop()
+    write(hub, yaml.safe_load(hub.settings.read_text())["courses"], accounts="native", administrators=["root"])
+    hub.start()  # what is known of people is looked at again; otherwise within five minutes
+    assert "has not been authorized" in Person(hub.url, "dora", GOOD).answer.text
+    assert dora.web.get(f"{hub.url}/hub/home", timeout=60).url.startswith(f"{hub.url}/hub/login")
+    assert chief.hub("GET", "users/chief").json()["admin"] is False
+    assert chief.hub("GET", "users").status_code == 403
