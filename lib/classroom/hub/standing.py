@@ -80,14 +80,17 @@ class Arrived:
     last: datetime | None  # when the last of it was handed in
 
 
-def told_here() -> list[Told]:
-    """The courses that the hub told of; where it tells nothing (on a cluster), those that the exchange knows."""
+def told_here(*, ask: bool = True) -> list[Told] | None:
+    """The courses that the hub told of; where it tells nothing (on a cluster), those that the exchange knows.
+
+    None: the exchange does not answer, or is not to be asked.
+    """
     if VARIABLE in os.environ or not os.environ.get("NGSHARE_URL"):
         return courses()
     try:
-        return [Told(name, name) for name in Server().get("courses")["courses"]]
+        return [Told(name, name) for name in Server().get("courses")["courses"]] if ask else None
     except ServiceError:
-        return []
+        return None
 
 
 def time_of(when: str) -> datetime:

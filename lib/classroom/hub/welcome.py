@@ -34,6 +34,10 @@ _NO_COURSE = """\
 You are not a member of a course on this hub. Ask your instructor to add your account, then stop your server
 (*File* → *Hub Control Panel* → *Stop My Server*) and log in again.
 """
+_NOT_KNOWN = """\
+**Your courses can't be told just now:** the exchange does not answer. Go on with what you have, and save it. This page
+asks again every few minutes. If something is due and this stays so, write to your instructor before the due date.
+"""
 
 
 def text(said: str) -> str:
@@ -41,12 +45,12 @@ def text(said: str) -> str:
     return _MARKUP.sub(r"\\\1", " ".join(said.split()))
 
 
-def page(told: Sequence[Told], home: Path, now: datetime, *, ask: bool = True) -> str:
-    """The whole page; without `ask` the exchange is left alone."""
+def page(told: Sequence[Told] | None, home: Path, now: datetime, *, ask: bool = True) -> str:
+    """The whole page, for courses that may be unknown (None); without `ask` the exchange is left alone."""
     lines = ["# Welcome", ""]
-    for course in told:
+    for course in told or ():
         lines += _teachers(course, ask) if course.formgrader else _students(course, home, now, ask)
-    return "\n".join(lines if told else [*lines, _NO_COURSE]) + _END
+    return "\n".join(lines if told else [*lines, _NOT_KNOWN if told is None else _NO_COURSE]) + _END
 
 
 def _students(course: Told, home: Path, now: datetime, ask: bool) -> list[str]:
@@ -204,7 +208,7 @@ class Writer:
     def write(self, ask: bool = True) -> bool:
         """Write the page, if it is another one than before; whether it is. A home that is full keeps the old one."""
         try:
-            new = page(told_here(), self.home, datetime.now(UTC), ask=ask)
+            new = page(told_here(ask=ask), self.home, datetime.now(UTC), ask=ask)
             target = self.home / NAME
             if target.is_file() and target.read_text(encoding="utf-8", errors="replace") == new:
                 return False

@@ -7,7 +7,9 @@ markup in it; no course; a course.yml that can't be read; two courses; a home th
 """
 
 import logging
+import socket
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -226,6 +228,21 @@ def test_an_exchange_that_takes_its_time_delays_no_server(tmp_path, monkeypatch)
     writer.start()
     assert "Fri 6 Mar 2026, 23:59" in (tmp_path / NAME).read_text()
     waiting.set()
+    writer.hands.shutdown()
+
+
+def test_an_exchange_that_hangs_delays_no_server_that_knows_no_course(tmp_path, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr("classroom.hub.welcome._AT_START", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and says nothing
+        monkeypatch.setenv("NGSHARE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        for name in ("JUPYTERHUB_API_TOKEN", "JUPYTERHUB_USER"):
+            monkeypatch.setenv(name, "ada")
+        writer = Writer(tmp_path, logging.getLogger("test"))
+        began = time.monotonic()
+        writer.start()
+        assert time.monotonic() - began < 10
+        assert "Your courses can't be told just now" in (tmp_path / NAME).read_text()
     writer.hands.shutdown()
 
 
