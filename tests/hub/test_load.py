@@ -1,5 +1,6 @@
 """benchmarks/hub.py: what follows from its figures, and a short run with two users at a real hub."""
 
+import json
 import os
 import runpy
 import subprocess
@@ -32,6 +33,19 @@ def test_the_page_of_measurements_shows_the_steps():
     )
     assert "20 users within the limit; memory would do for 20, processors for 80" in lines[0]
     assert lines[-1] == "| 20 | 6.00 | 4.00 | 5.00 | 30.00 | 0.10 | 0.50 | 400 |"
+
+
+def test_the_guide_says_what_was_measured():
+    measured = json.loads((BENCHMARKS / "hub-cpu.json").read_text(encoding="utf-8"))
+    alone, all_of_them = measured["steps"][0], measured["steps"][-1]
+    guide = (BENCHMARKS.parent / "book" / "teach" / "hub.md").read_text(encoding="utf-8")
+    assert measured["device"].startswith("x86_64, 2 processors")
+    words = f"{all_of_them['users']} users open a notebook within {all_of_them['open_median']:.1f} s"
+    words += f" (the median; 95 % within {all_of_them['open_p95']:.1f} s)"
+    words += f", where one alone waits {alone['open_median']:.1f} s; each takes {round(all_of_them['memory_mb_each'], -1)} MB"
+    assert words in guide
+    assert f"take {all_of_them['run_cpu_seconds_each']:.0f} s of a processor each" in guide
+    assert f"so {all_of_them['users']} at once wait {all_of_them['run_median']:.0f} s" in guide
 
 
 @pytest.mark.full
