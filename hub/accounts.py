@@ -1,22 +1,25 @@
 """Who people are, and whom the hub lets in: JupyterHub's authenticator for each kind of accounts.
 
-Whichever it is, people are held against hub.yml again when the hub has started, and every few minutes after that: who
-was taken out of it is out, and courses are those of today, not those of the last log-in.
+Whichever it is, people are held against hub.yml (on a cluster values.yaml) again when the hub has started, and every
+few minutes after that: who was taken out of it is out, and courses are those of today, not those of the last log-in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 from jupyterhub.auth import Authenticator
-from settings import Settings
 from tornado import web
 from tornado.httpclient import HTTPClientError
+
+if TYPE_CHECKING:
+    from settings import Settings  # on a cluster there is none
 
 NAME = r"^[a-z0-9_][a-z0-9_.-]{0,31}$"
 _PLAIN = {"system": "pam", "native": "native", "demo": "shared-password"}
 
 
-def set_up(c: object, settings: Settings) -> None:
+def set_up(c: object, settings: "Settings") -> None:
     """Say in the hub's configuration who may log in, and which courses they belong to."""
     named = set(settings.administrators)
     for course in settings.courses:
@@ -50,19 +53,26 @@ def set_up(c: object, settings: Settings) -> None:
         kind = entry.load()
     if settings.oauth:
         kind = in_words(kind)
-    c.JupyterHub.authenticator_class = by_lists(kind, belongs_to(settings), only_lists)
+    members = {course.id: (course.instructors, course.students) for course in settings.courses}
+    c.JupyterHub.authenticator_class = by_lists(kind, belongs_to(members), only_lists)
 
 
-def belongs_to(settings: Settings) -> Callable[[str], list[str]]:
-    """A function that says which groups, and so which courses, an account belongs to."""
+def belongs_to(
+    members: Mapping[str, tuple[Collection[str], Collection[str] | None]],
+) -> Callable[[str], list[str]]:
+    """A function that says which groups, and so which courses, an account belongs to.
+
+    Args:
+        members: instructors and students (None: everybody) by course.
+    """
 
     def groups(name: str) -> list[str]:
         found = []
-        for course in settings.courses:
-            if name in course.instructors:
-                found.append(f"formgrade-{course.id}")
-            elif course.students is None or name in course.students:
-                found.append(f"nbgrader-{course.id}")
+        for course, (instructors, students) in members.items():
+            if name in instructors:
+                found.append(f"formgrade-{course}")
+            elif students is None or name in students:
+                found.append(f"nbgrader-{course}")
         return found
 
     return groups

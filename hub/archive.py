@@ -17,7 +17,7 @@ import stat
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from classroom.errors import ClassroomError
@@ -25,6 +25,10 @@ from classroom.errors import ClassroomError
 LIST = "contents.json"
 VERSION = 1
 LEFT_OUT = {".cache", ".jupyter-run", "__pycache__"}  # made again when missing
+# What somebody makes to keep a backup from ending, or from being unpacked: left out, and named.
+_DEEPEST, _LONGEST = 100, 3000  # folders in folders, bytes of a path; Linux takes no longer path than 4095
+_EMPTY = 100  # a file of 1 GB and more is mostly a hole, if it takes less than a hundredth of its size
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SQLITE = b"SQLite format 3\0"
 _BESIDE = ("-wal", "-shm", "-journal")  # of a database: the copy needs none
 
@@ -36,6 +40,7 @@ class Archive:
         self.path, self.half = path, path.with_name(f"{path.name}.half")
         self.files: dict[str, list] = {}
         self.changed: list[str] = []
+        self.refused: dict[str, str] = {}  # and why
         self.parts = parts
         descriptor = os.open(self.half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self.raw = os.fdopen(descriptor, "wb")
@@ -43,30 +48,53 @@ class Archive:
             fileobj=self.raw, mode="w:gz", compresslevel=3, format=tarfile.PAX_FORMAT
         )
 
-    def add(self, part: str, top: Path, databases: bool, without: set[str] = frozenset()) -> None:
+    def add(
+        self, part: str, top: Path, databases: Collection[str] = (), without: Collection[str] = frozenset()
+    ) -> None:
         """Add a folder under the name of its part.
 
         Args:
             part: such as home/ben.
             top: the folder.
-            databases: whether its SQLite databases are copied as SQLite does it, whole while others write; only where
-                nobody else may write files.
+            databases: patterns of paths below it, of SQLite databases that are copied as SQLite does it, whole while
+                others write. Name only what nobody else writes: a file that merely looks like one is a file.
             without: names directly below the folder that are left out.
         """
-        if databases:  # first: what a database speaks of is there by the time that the files are read
-            for place in sorted(path for path in top.rglob("*") if _is_database(path)):
-                if place.relative_to(top).parts[0] not in without:
-                    self._database(f"{part}/{place.relative_to(top)}", place)
-        for folder, folders, names, at in os.fwalk(top, follow_symlinks=False):
-            inner = Path(folder).relative_to(top)
-            gone = LEFT_OUT | (without if inner == Path() else set())
-            folders[:] = sorted(name for name in folders if name not in gone)
-            self._entry(f"{part}/{inner}" if inner != Path() else part, os.fstat(at), tarfile.DIRTYPE)
-            links = [name for name in folders if stat.S_ISLNK(os.lstat(name, dir_fd=at).st_mode)]
-            for name in sorted({*names, *links} - gone):
-                said = f"{part}/{inner / name}"
-                if said not in self.files and not (databases and name.endswith(_BESIDE)):
-                    self._file(said, name, at)
+        gone = set()
+        for place in sorted({found for pattern in databases for found in top.glob(pattern) if _is_database(found)}):
+            # First: what a database speaks of is there by the time that the files are read.
+            self._database(f"{part}/{place.relative_to(top)}", place)
+            gone |= {f"{part}/{place.relative_to(top)}{more}" for more in ("", *_BESIDE)}
+        gone |= {f"{part}/{name}" for name in without}
+        at = os.open(top, _FOLDER & ~os.O_NOFOLLOW)
+        try:
+            self._folder(part, at, gone, 0)
+        finally:
+            os.close(at)
+
+    def _folder(self, said: str, at: int, gone: set[str], depth: int) -> None:
+        """An open folder, and all that is in it."""
+        self._entry(said, os.fstat(at), tarfile.DIRTYPE)
+        for name in sorted(os.listdir(at)):
+            path = f"{said}/{name}"
+            if name in LEFT_OUT or path in gone:
+                continue
+            try:
+                about = os.lstat(name, dir_fd=at)
+                if why := _too_much(path, about, depth):
+                    self.refused[path] = why
+                elif stat.S_ISDIR(about.st_mode):
+                    inner = os.open(name, _FOLDER, dir_fd=at)
+                    try:
+                        self._folder(path, inner, gone, depth + 1)
+                    finally:
+                        os.close(inner)
+                else:
+                    self._file(path, name, at, about)
+            except OSError as error:  # removed, swapped or closed since the folder was listed
+                if error.filename is None:  # the archive's own disk, not this file
+                    raise
+                self.changed.append(path)
 
     def _database(self, said: str, place: Path) -> None:
         # Writable, since what a killed writer left behind is put right by whoever opens it next.
@@ -85,22 +113,16 @@ class Archive:
             with open(copy, "rb") as file:
                 self._entry(said, place.stat(), tarfile.REGTYPE, file, copy.stat().st_size)
 
-    def _file(self, said: str, name: str, at: int) -> None:
+    def _file(self, said: str, name: str, at: int, about: os.stat_result) -> None:
         """A file by its name in an open folder: its owner may swap it for a link meanwhile, and it is not followed."""
-        try:
-            about = os.lstat(name, dir_fd=at)
-            if stat.S_ISLNK(about.st_mode):
-                self._entry(said, about, tarfile.SYMTYPE, link=os.readlink(name, dir_fd=at))
-            elif stat.S_ISREG(about.st_mode):
-                descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
-                with os.fdopen(descriptor, "rb") as file:
-                    about = os.fstat(descriptor)
-                    if stat.S_ISREG(about.st_mode):
-                        self._entry(said, about, tarfile.REGTYPE, file, about.st_size)
-        except OSError as error:  # removed or swapped since the folder was listed
-            if error.filename is None:  # the archive's own disk, not this file
-                raise
-            self.changed.append(said)
+        if stat.S_ISLNK(about.st_mode):
+            self._entry(said, about, tarfile.SYMTYPE, link=os.readlink(name, dir_fd=at))
+        elif stat.S_ISREG(about.st_mode):
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
+            with os.fdopen(descriptor, "rb") as file:
+                about = os.fstat(descriptor)
+                if stat.S_ISREG(about.st_mode) and not _too_much(said, about, 0):
+                    self._entry(said, about, tarfile.REGTYPE, file, about.st_size)
 
     def _entry(self, said: str, about: os.stat_result, kind: bytes, file=None, size: int = 0, link: str = "") -> None:
         entry = tarfile.TarInfo(said)
@@ -146,6 +168,17 @@ class _Exactly:
         self.left -= len(data)
         self.sum.update(data)
         return data
+
+
+def _too_much(said: str, about: os.stat_result, depth: int) -> str:
+    """Why something is left out, if it is."""
+    if stat.S_ISDIR(about.st_mode) and depth >= _DEEPEST:
+        return f"a folder in more than {_DEEPEST} folders"
+    if len(os.fsencode(said)) > _LONGEST:
+        return f"a path of more than {_LONGEST} bytes"
+    if stat.S_ISREG(about.st_mode) and about.st_size >= 1 << 30 and about.st_blocks * 512 * _EMPTY < about.st_size:
+        return f"a file that says it has {about.st_size / 1e9:,.0f} GB, and is mostly a hole"
+    return ""
 
 
 def _is_database(path: Path) -> bool:

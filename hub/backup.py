@@ -24,9 +24,13 @@ from settings import Settings, read_settings
 
 from classroom.course import read_course
 from classroom.errors import ClassroomError
+from classroom.intake.files import shown
 
 SYSTEMD = Path("/run/systemd/system")  # which is there where systemd runs
 NOT_STATE = {"homes", "proxy.pid", "jupyterhub.pid"}  # homes are parts of their own
+# By kind of part. Only these: what students handed in lies there too, and may look like a database. A home's are
+# somebody else's files, copied as they are.
+DATABASES = {"state": ("jupyterhub.sqlite", "exchange/ngshare.db"), "course": ("gradebook.db", "*/gradebook.db")}
 
 
 def main() -> None:
@@ -91,14 +95,16 @@ def save(settings: Settings, path: Path) -> None:
     taken = archive.Archive(path, {name: {"folder": str(folder)} for name, folder in parts.items()})
     try:
         for name, folder in parts.items():
-            ours = not name.startswith("home/")  # a home's databases are somebody else's files: copied as they are
+            ours = DATABASES.get(name.partition("/")[0], ())
             taken.add(name, folder, databases=ours, without=NOT_STATE if name == "state" else frozenset())
         taken.close()
     except BaseException:
         taken.drop()
         raise
     for name in taken.changed:
-        print(f"{name}: changed while it was read; the next archive has it")
+        print(f"{shown(name)}: changed while it was read; the next archive has it")
+    for name, why in taken.refused.items():
+        print(f"{shown(name)[:200]}: left out: {why}")
     print(f"{path}: {len(parts)} parts, {len(taken.files)} files, {path.stat().st_size / 1e6:.0f} MB")
 
 
@@ -144,7 +150,7 @@ def restore(settings: Settings, path: Path, replace: bool, only: list[str] | Non
         if name == "state" and (folder / "homes").is_dir():  # which are parts of their own
             (folder / "homes").rename(beside[name] / "homes")
         if folder.exists():
-            aside = folder.with_name(f"{folder.name}.before-{now}")
+            aside = folder.with_name(f"{folder.name}~before-{now}")  # no account is called so, and gets it for a home
             folder.rename(aside)
             print(f"{name}: what was there is {aside}")
         beside[name].rename(folder)

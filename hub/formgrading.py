@@ -6,6 +6,8 @@ The hub starts this, and gives up as a whole if a service of it does not answer.
 while it does not come up (the folder is not there, or not the grader's; a file of settings has a mistake), this
 program answers in its place, tells the course's instructors what COMMAND said, and tries again: after 5 seconds, then
 after twice as long each time, at most every 2 minutes.
+
+The port is this program's all the time, and COMMAND, a server of Jupyter's, is given it (given.py).
 """
 
 import asyncio
@@ -18,6 +20,7 @@ from collections import deque
 from http import HTTPStatus
 from urllib.parse import urlparse
 
+from given import opened, with_port
 from jupyterhub.services.auth import HubOAuthCallbackHandler, HubOAuthenticated
 from proxying import with_hub
 from tornado.httpserver import HTTPServer
@@ -47,7 +50,8 @@ class Keeper:
 
     def __init__(self, folder: str, log: str, command: list[str]) -> None:
         self.folder, self.log, self.command = folder, log, command
-        self.place = urlparse(os.environ["JUPYTERHUB_SERVICE_URL"])
+        place = urlparse(os.environ["JUPYTERHUB_SERVICE_URL"])
+        self.port = opened(place.port, place.hostname)
         self.lines: deque[str] = deque(maxlen=_LINES)
         self.why, self.pause, self.child = "", _PAUSES[0], None
         page = [(r".*/oauth_callback", HubOAuthCallbackHandler), (r".*", Page, {"keeper": self})]
@@ -60,7 +64,7 @@ class Keeper:
             self.pause = _PAUSES[0] if up else self.pause
             print(f"formgrader of {self._course}: {self.why}; again in {self.pause} s", file=sys.stderr, flush=True)
             server = HTTPServer(self.page)
-            server.listen(self.place.port, self.place.hostname)
+            server.add_socket(self.port.dup())
             await asyncio.sleep(self.pause)
             server.stop()
             await server.close_all_connections()
@@ -76,11 +80,11 @@ class Keeper:
         try:
             os.listdir(self.folder)  # what may be entered may not be read
             # A server with a broken file of settings comes up, with other settings than the course's.
-            up = await self._start([sys.executable, "-P", "-c", _CHECK], comes_up=False)
+            await self._start([sys.executable, "-P", "-c", _CHECK], comes_up=False)
             if self.child.returncode:
                 self.why = next((line for line in reversed(self.lines) if line.strip()), self.why)
                 return False
-            up = await self._start(self.command, comes_up=True)
+            up = await self._start(with_port(self.port, self.command), comes_up=True)
         except OSError as error:
             self.why = f"{error.filename or self.folder}: {(error.strerror or str(error)).lower()}"
             return False
@@ -89,10 +93,13 @@ class Keeper:
         return up
 
     async def _start(self, line: list[str], *, comes_up: bool) -> bool:
-        """Start a program and wait for its end; whether it listened before."""
+        """Start a program and wait for its end; whether it answered before."""
         # It ends with this program.
         self.child = await asyncio.create_subprocess_exec(
-            *with_hub(line), cwd=self.folder, stderr=asyncio.subprocess.PIPE
+            *with_hub(line),
+            cwd=self.folder,
+            stderr=asyncio.subprocess.PIPE,
+            pass_fds=[self.port.fileno()] if comes_up else [],
         )
         reading, up = asyncio.create_task(self._read()), comes_up and await self._comes_up()
         if comes_up and not up and self.child.returncode is None:
@@ -115,16 +122,17 @@ class Keeper:
             rest = rest[:_LONGEST_LINE]
 
     async def _comes_up(self) -> bool:
-        until = asyncio.get_running_loop().time() + LONGEST_START
-        while self.child.returncode is None and asyncio.get_running_loop().time() < until:
-            try:
-                _, writer = await asyncio.open_connection(self.place.hostname, self.place.port)
-            except OSError:
-                await asyncio.sleep(0.5)
-                continue
+        """Whether the command answers; until it does, what is asked waits at the socket."""
+        reader, writer = await asyncio.open_connection(*self.port.getsockname()[:2])
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        answer, end = asyncio.ensure_future(reader.read(1)), asyncio.ensure_future(self.child.wait())
+        try:
+            await asyncio.wait({answer, end}, timeout=LONGEST_START, return_when=asyncio.FIRST_COMPLETED)
+            return answer.done() and not end.done()
+        finally:
+            answer.cancel()
+            end.cancel()
             writer.close()
-            return True
-        return False
 
     async def end(self) -> None:
         """End the command: asked first, then made to."""

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from given import opened, with_port
 from jupyterhub.spawner import SimpleLocalProcessSpawner
 from limited import PROCESSES, most_memory
 from people import Numbers, give, readable
@@ -22,10 +23,12 @@ from traitlets import Dict, Integer, Unicode
 from classroom.errors import ClassroomError
 from classroom.sandbox import rootless
 from classroom.sandbox.bubblewrap import diagnosis, find_bwrap, system_places
+from classroom.terminal import one_line
 
 INSIDE = "/srv/home"
 _NUMBER = "1000"  # everybody's, inside
 _ETC = "/etc/hub"  # inside
+_LONGEST_LINE, _A_SECOND = 500, 50_000  # bytes of what a server says that are handed on
 
 
 def set_up(c: object, state: Path, library: Path | None, servers: Path) -> None:
@@ -144,8 +147,33 @@ class JailSpawner(SimpleLocalProcessSpawner):
             await asyncio.to_thread(give, self.home, number)
         else:
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        plain, self.cmd = self.cmd, [*view(self.home, number, shown), *self.cmd]
+        port = opened(0)
+        self.port = port.getsockname()[1]
+        plain, self.cmd = self.cmd, [*view(self.home, number, shown), *with_port(port, self.cmd)]
+        # With the hub's own log for its output, anybody could empty that, or write in it as if they were the hub.
+        read, write = os.pipe()
+        self.popen_kwargs = {"stdin": subprocess.DEVNULL, "stdout": write, "stderr": write}
+        self.popen_kwargs["pass_fds"] = [port.fileno()]
+        self.handing_on = asyncio.create_task(hand_on(read, self.user.name))
         try:
             return await super().start()
         finally:
+            port.close()
+            os.close(write)
             self.cmd = plain  # the next start makes a view of its own
+
+
+async def hand_on(pipe: int, name: str) -> None:
+    """Write what a server says into the hub's log, as its words, until it ends; one that says too much has to wait."""
+    reader = asyncio.StreamReader()
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(pipe, "rb", 0))
+    rest = b""
+    while said := await reader.read(_A_SECOND // 4):
+        *lines, rest = (rest + said).split(b"\n")
+        for line in lines:
+            shown = one_line(line[:_LONGEST_LINE].decode(errors="replace"))
+            print(f"[server of {name}] {shown}", file=sys.stderr, flush=True)
+        rest = rest[:_LONGEST_LINE]
+        await asyncio.sleep(len(said) / _A_SECOND)
+    transport.close()

@@ -6,6 +6,7 @@ import resource
 import shutil
 from pathlib import Path
 
+from given import opened, with_port
 from jupyterhub.spawner import LocalProcessSpawner
 from traitlets import Integer
 
@@ -31,6 +32,17 @@ class LimitedSpawner(LocalProcessSpawner):
             become()
 
         return prepare
+
+    async def start(self) -> tuple[str, int]:
+        """Start the server, with a port that is open already."""
+        port = opened(0)
+        self.port, self.popen_kwargs = port.getsockname()[1], {"pass_fds": [port.fileno()]}
+        plain, self.cmd = self.cmd, with_port(port, self.cmd)
+        try:
+            return await super().start()
+        finally:
+            port.close()
+            self.cmd = plain
 
 
 def most_memory(memory_mb: int) -> None:

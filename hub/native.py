@@ -13,6 +13,7 @@ import sqlite3
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlparse
 
 import nativeauthenticator
 from nativeauthenticator import handlers
@@ -68,12 +69,14 @@ class SignUp(handlers.SignUpHandler):
 
 
 class OwnPages:
-    """A page that changes something as soon as it is opened: not by a link on somebody else's site."""
+    """A page that changes something as soon as it is opened: not by a link on somebody else's site, or in a letter."""
 
     async def prepare(self) -> None:
-        """See tornado; browsers say where a link was, over https and on this machine."""
+        """See tornado; browsers say where a link was over https and on this machine, and its address always."""
         await super().prepare()
-        if self.request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        where = urlparse(self.request.headers.get("Referer", ""))
+        guessed = "same-origin" if where.netloc == self.request.host else "none"
+        if self.request.headers.get("Sec-Fetch-Site", guessed) != "same-origin":
             raise web.HTTPError(403, "This is done under /hub/authorize, by its buttons only.")
 
 

@@ -5,15 +5,19 @@ It lies in the hub's image (Dockerfile beside this file), and values.yaml calls 
     from cluster import add_courses
     add_courses(c, get_config("custom.courses"))
 
-The configuration of one machine is hub/jupyterhub_config.py; the groups have the same names there.
+The configuration of one machine is hub/jupyterhub_config.py. Who is let in, and to which courses, is decided by
+hub/accounts.py there and here.
 """
 
 import sys
 from pathlib import Path
 
+from jupyterhub.app import JupyterHub
+
 from classroom.hub.facts import VARIABLE, gather, packed
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+from accounts import belongs_to, by_lists
 from exchange_config import add_exchange
 
 FILES = Path("/opt/course/courses")  # COURSE/course.yml, by hub.extraFiles
@@ -60,16 +64,6 @@ def add_courses(
     known = members(courses)
     teachers = set().union(*(instructors for instructors, _ in known.values()))
 
-    def groups(authenticator, handler, model: dict) -> dict:
-        """The courses that somebody who logs in belongs to."""
-        found = []
-        for course, (instructors, students) in known.items():
-            if model["name"] in instructors:
-                found.append(f"formgrade-{course}")
-            elif students is None or model["name"] in students:
-                found.append(f"nbgrader-{course}")
-        return model | {"groups": found}
-
     def settings(spawner) -> str:
         """Which of hub/servers somebody's server is set up by."""
         return f"{SERVERS}/{'instructor' if spawner.user.name in teachers else 'student'}"
@@ -84,12 +78,20 @@ def add_courses(
         ]
         return packed(theirs)
 
-    if any(students is None for _, students in known.values()):
+    # What else values.yaml says of who is let in, such as a provider's own groups.
+    more = [field for kind in c if kind.endswith("Authenticator") for field in c[kind] if field.startswith("allow")]
+    everybody = any(students is None for _, students in known.values())
+    if everybody:
         c.Authenticator.allow_all = True
     else:
         c.Authenticator.allowed_users = teachers.union(*(students for _, students in known.values()))
+    c.Authenticator.setdefault("allow_existing_users", False)  # to have been let in once is no reason
     c.Authenticator.manage_groups = True
-    c.Authenticator.post_auth_hook = groups
+    kind = JupyterHub.authenticator_class.validate(None, c.JupyterHub.get("authenticator_class", "dummy"))
+    if hasattr(kind, "auth_refresh_strict"):  # of JupyterHub 6; before, it always was
+        c.Authenticator.auth_refresh_strict = True  # a server's token is worth as much as its owner
+    only_lists = not everybody and not more
+    c.JupyterHub.authenticator_class = by_lists(kind, belongs_to(known), only_lists)
     # The chart sets its spawner's own environment (singleuser.extraEnv), which hides that of c.Spawner.
     environment = c.KubeSpawner.setdefault("environment", {})
     environment |= {"JUPYTER_CONFIG_PATH": settings, VARIABLE: told}

@@ -86,6 +86,12 @@ def chief(hub) -> Person:
     return Person(hub.url, "chief", GOOD)
 
 
+def press(hub: Hub, chief: Person, name: str, said: dict | None = None) -> requests.Response:
+    """The button that lets somebody in, or out again; `said` is what the browser says of where it was."""
+    headers = {"Referer": f"{hub.url}/hub/authorize"} if said is None else said
+    return chief.web.get(f"{hub.url}/hub/authorize/{name}", headers=headers, timeout=60)
+
+
 def test_whoever_signs_up_waits_for_an_administrator(hub, chief):
     assert chief.hub("GET", "users").ok
     said = Newcomer(hub).sign_up("Ada", GOOD)
@@ -95,10 +101,15 @@ def test_whoever_signs_up_waits_for_an_administrator(hub, chief):
     assert waits.token == ""
     listed = chief.web.get(f"{hub.url}/hub/authorize", timeout=60).text
     assert 'href="/hub/authorize/ada"' in listed
-    elsewhere = {"Sec-Fetch-Site": "cross-site"}  # a link on somebody else's page, which the administrator opened
-    refused = chief.web.get(f"{hub.url}/hub/authorize/ada", headers=elsewhere, timeout=60)
-    assert refused.status_code == 403
-    assert chief.web.get(f"{hub.url}/hub/authorize/ada", headers={"Sec-Fetch-Site": "same-origin"}, timeout=60).ok
+    # A link on somebody else's page, or in a letter, which the administrator opened: in browsers that say so, and not.
+    for elsewhere in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Referer": "https://elsewhere.example/"},
+        {},
+    ):
+        assert press(hub, chief, "ada", elsewhere).status_code == 403, elsewhere
+    assert press(hub, chief, "ada", {"Sec-Fetch-Site": "same-origin"}).ok
     ada = Person(hub.url, "ada", GOOD)
     assert ada.hub("GET", "users/ada").json()["groups"] == [f"nbgrader-{COURSE}"]
     ada.start()
@@ -134,7 +145,7 @@ def test_with_lists_of_students_only_those_named_sign_up():
 
 def test_many_wrong_passwords(hub, chief):
     Newcomer(hub).sign_up("carol", GOOD)
-    chief.web.get(f"{hub.url}/hub/authorize/carol", timeout=60)
+    assert press(hub, chief, "carol").ok
     for _ in range(4):
         said = Person(hub.url, "carol", "something-else").answer.text
         assert "Invalid username or password." in said
@@ -146,10 +157,10 @@ def test_many_wrong_passwords(hub, chief):
 
 def test_who_is_put_out_again_is_out_and_who_is_no_administrator_any_more_is_none(hub, chief):
     Newcomer(hub).sign_up("dora", GOOD)
-    chief.web.get(f"{hub.url}/hub/authorize/dora", timeout=60)
+    assert press(hub, chief, "dora").ok
     dora = Person(hub.url, "dora", GOOD)
     assert dora.token
-    chief.web.get(f"{hub.url}/hub/authorize/dora", timeout=60)
+    assert press(hub, chief, "dora").ok
     hub.stop()
     write(hub, yaml.safe_load(hub.settings.read_text())["courses"], accounts="native", administrators=["root"])
     hub.start()  # what is known of people is looked at again; otherwise within five minutes

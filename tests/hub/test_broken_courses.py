@@ -40,6 +40,19 @@ def _waited(hub: Hub, who: Person, name: str, wanted: int, word: str) -> str:
         time.sleep(1)
 
 
+# What a student does who wants to be taken for formgrader: waits until its port is free, and answers there.
+THIEF = """\
+import itertools, socket, sys
+for number in itertools.count():
+    for port in map(int, sys.argv[1:]):
+        try:
+            taken = socket.create_server(("127.0.0.1", port))
+            open(f"taken-{port}", "w").close()
+        except OSError as error:
+            if number == 0: open(f"tried-{port}", "w").write(error.strerror)
+"""
+
+
 def test_broken_courses_take_nobody_down_and_say_why():
     with place_for_a_hub() as hub:
         courses = {COURSE: course(hub.course)}
@@ -55,6 +68,9 @@ def test_broken_courses_take_nobody_down_and_say_why():
             ines, ada = hub.log_in("ines"), hub.log_in("ada")
             opened(hub, ines, COURSE)
             ada.start()
+            ada.put("thief.py", THIEF)
+            ports = [10_000 + hub.port % 10_000 // 10 * 10 + 3 + number for number in range(len(courses))]
+            ada.run(f"(nice python thief.py {' '.join(map(str, ports))} > /dev/null 2>&1 &)")
             said = refused(hub, ines, "away")
             assert f"The course away could not be opened: {hub.folder}/away: no such file or directory" in said
             assert "The hub's log has all of it" in said
@@ -67,6 +83,9 @@ def test_broken_courses_take_nobody_down_and_say_why():
             shutil.move(hub.folder / "moved", hub.folder / "away")
             for name in ("away", "broken"):  # both come back by themselves
                 opened(hub, ines, name)
+            files = {file["name"] for file in ada.server("GET", "api/contents").json()["content"]}
+            assert {f"tried-{port}" for port in ports} <= files
+            assert not [name for name in files if name.startswith("taken-")], "a student answers for formgrader"
 
 
 @pytest.mark.skipif(not MAY_MAKE_ACCOUNTS, reason="makes accounts: root with CI=true")

@@ -6,6 +6,7 @@ One hub for all of these, from a hub.yml with small numbers.
 import contextlib
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -68,6 +69,16 @@ def ada(hub: Hub) -> Person:
 def test_a_wrong_password_is_told(hub):
     answer = Person(hub.url, "ada", "something else").answer
     assert "Invalid username or password" in answer.text
+
+
+def test_a_server_has_no_end_of_the_hubs_log_and_what_it_says_stands_there_as_its_words(hub, ada):
+    _, said = ada.execute("", "import os; print(*(os.readlink(f'/proc/{os.getppid()}/fd/{n}') for n in (0, 1, 2)))")
+    stdin, stdout, stderr = said.split()
+    assert stdin == "/dev/null"
+    assert stdout.startswith("pipe:")
+    assert stdout == stderr
+    log = (hub.folder / "started.log").read_text()
+    assert re.search(r"^\[server of ada\] \[I .* is running at:", log, re.MULTILINE), log[-4000:]
 
 
 def test_a_process_that_takes_too_much_memory_gets_an_error(ada):
@@ -213,7 +224,7 @@ def test_a_backup_while_everybody_writes_is_whole_and_comes_back(hub, ada, tmp_p
     done = backup(hub_there, "restore", str(tmp_path / "one.tar.gz"), "--replace", "--only", "home/ada")
     assert done.returncode == 0, done.stderr
     assert (new / "state" / "homes" / "ada" / "saved.txt").read_text() == "ada's work"
-    aside = next((new / "state" / "homes").glob("ada.before-*"))
+    aside = next((new / "state" / "homes").glob("ada~before-*"))
     assert (aside / "saved.txt").read_text() == "newer"
 
 
