@@ -1,17 +1,22 @@
 """Somebody at a hub, as their browser would be: logs in, starts a server, and types into a terminal of it."""
 
+import fcntl
 import json
 import os
 import re
 import secrets
 import socket
+import tempfile
 import time
+from pathlib import Path
+from typing import TextIO
 from urllib.parse import urlparse
 
 import requests
 import websocket
 
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")  # a terminal's colours and modes
+_OURS: dict[int, TextIO] = {}  # ports of hubs that this process has used, with their locks
 LONGEST = 240  # seconds; a hub and its servers start in a tenth of that on a machine with nothing else to do
 
 
@@ -124,13 +129,29 @@ class Person:
 
 
 def free_port() -> int:
-    """A port P for a hub, free with the ten that it takes beside it (10000 + P without its last digit)."""
-    for step in range(200):
-        port = 8100 + (os.getpid() * 7 + step) % 150 * 10
+    """A port P for a hub, free with the ten that it takes beside it (10000 + P without its last digit).
+
+    They stay this process's until it ends: a hub that is started again finds them as they were.
+    """
+    for port in (*_OURS, *(8100 + (os.getpid() * 7 + step) % 150 * 10 for step in range(150))):
         inside = 10_000 + port % 10_000 // 10 * 10
-        if all(_is_free(one) for one in (port, *range(inside, inside + 10))):
+        if all(_is_free(one) for one in (port, *range(inside, inside + 10))) and _is_ours(port):
             return port
     raise OSError("no free ports for a hub")
+
+
+def _is_ours(port: int) -> bool:
+    """Whether no other process of tests has it, which is kept so by a lock."""
+    if port not in _OURS:
+        file = open(Path(tempfile.gettempdir()) / f"hub-port-{os.getuid()}-{port}", "w")  # noqa: SIM115  (kept open)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return False
+        os.set_inheritable(file.fileno(), False)
+        _OURS[port] = file
+    return True
 
 
 def _is_free(port: int) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from .hub_yml import course, place_for_a_hub, rename, running, write
 from .person import LONGEST, Person
-from .running import COURSE, MAY_MAKE_ACCOUNTS, PREFIX, Hub, system_hub
+from .running import COURSE, MAY_MAKE_ACCOUNTS, PREFIX, WHY_NOT, Hub, system_hub
 
 
 def formgrader(hub: Hub, who: Person, name: str) -> tuple[int, str]:
@@ -88,7 +88,7 @@ def test_broken_courses_take_nobody_down_and_say_why():
             assert not [name for name in files if name.startswith("taken-")], "a student answers for formgrader"
 
 
-@pytest.mark.skipif(not MAY_MAKE_ACCOUNTS, reason="makes accounts: root with CI=true")
+@pytest.mark.skipif(not MAY_MAKE_ACCOUNTS, reason=WHY_NOT)
 def test_a_folder_that_is_not_the_graders_is_told_and_so_is_a_hub_that_is_away():
     with system_hub() as hub:
         ines, ada = hub.log_in(f"{PREFIX}ines"), hub.log_in(f"{PREFIX}ada")

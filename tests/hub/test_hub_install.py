@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from .person import free_port, inside
-from .running import COURSE, ROOT
+from .running import COURSE, REACHED, ROOT
 
 UNIT = "deep-learning-in-practice-hub.service"
 # Some account of this machine with a home of its own, which nothing here writes into.
@@ -129,6 +129,7 @@ def test_what_is_wrong_is_said_before_anything_is_made(tmp_path):
     with socket.socket() as taken:
         port = free_port()
         other = inside(f"http://127.0.0.1:{port}") + 1
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a connection of a hub before may still be ending
         taken.bind(("127.0.0.1", other))
         taken.listen()
         settings(tmp_path, port=port)
@@ -149,6 +150,7 @@ def test_what_is_wrong_is_said_before_anything_is_made(tmp_path):
 
 
 @root_only
+@pytest.mark.skipif(not REACHED, reason="another account has to reach this clone")
 def test_who_is_not_root_and_what_is_not_debian_are_told(tmp_path):
     line = ["setpriv", "--reuid=65534", "--clear-groups", "bash", str(ROOT / "hub" / "install")]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60)

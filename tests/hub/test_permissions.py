@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from .person import Person
-from .running import COURSE, MAY_MAKE_ACCOUNTS, PREFIX, ROOT, SYSTEMD, Hub, demo_hub, system_hub
+from .running import COURSE, MAY_MAKE_ACCOUNTS, PREFIX, ROOT, SYSTEMD, WHY_NOT, Hub, demo_hub, system_hub
 
 PAGE = ROOT / "book" / "teach" / "hub-reach.md"
 TRIES = Path(__file__).parent / "tries"
@@ -43,7 +43,7 @@ demo = pytest.param("demo", id="demo-accounts")
 system = pytest.param(
     "system",
     id="system-accounts",
-    marks=pytest.mark.skipif(not MAY_MAKE_ACCOUNTS, reason="makes accounts: root with CI=true"),
+    marks=pytest.mark.skipif(not MAY_MAKE_ACCOUNTS, reason=WHY_NOT),
 )
 
 

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from .person import Person
-from .running import MAY_MAKE_ACCOUNTS, PREFIX, ROOT, Hub, system_hub
+from .running import MAY_MAKE_ACCOUNTS, PREFIX, ROOT, WHY_NOT, Hub, system_hub
 
-pytestmark = pytest.mark.skipif(not MAY_MAKE_ACCOUNTS, reason="makes accounts: root with CI=true")
+pytestmark = pytest.mark.skipif(not MAY_MAKE_ACCOUNTS, reason=WHY_NOT)
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ import psutil
 import pytest
 
 from .person import Person
-from .running import MAY_MAKE_ACCOUNTS, PREFIX, SYSTEMD, Hub, system_hub
+from .running import MAY_MAKE_ACCOUNTS, PREFIX, SYSTEMD, WHY_NOT, Hub, system_hub
 
 pytestmark = [
     pytest.mark.skipif(not SYSTEMD, reason="needs a machine that systemd runs"),
-    pytest.mark.skipif(not MAY_MAKE_ACCOUNTS, reason="makes accounts: root with CI=true"),
+    pytest.mark.skipif(not MAY_MAKE_ACCOUNTS, reason=WHY_NOT),
 ]
 TOGETHER = """\
 import os, time

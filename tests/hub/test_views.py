@@ -16,7 +16,7 @@ import pytest
 
 from .hub_yml import place_for_a_hub, running, write
 from .person import free_port
-from .running import PREFIX, ROOT, Hub, system_hub
+from .running import MAY_MAKE_ACCOUNTS, PREFIX, ROOT, WHY_NOT, Hub, system_hub
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: who else starts it has one number for all")
 MAY_MOUNT = os.geteuid() == 0 and os.environ.get("CI") == "true"
@@ -74,7 +74,7 @@ def test_a_server_starts_in_a_home_that_is_full_and_loses_nothing():
             assert "# Welcome" in welcome  # for which there was no space before
 
 
-@pytest.mark.skipif(not MAY_MOUNT, reason="mounts a small file system, makes accounts: root with CI=true")
+@pytest.mark.skipif(not MAY_MAKE_ACCOUNTS, reason=WHY_NOT)
 def test_so_does_the_server_of_an_account_of_the_system():
     with system_hub() as hub:
         name = f"{PREFIX}ada"

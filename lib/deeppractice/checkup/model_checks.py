@@ -149,7 +149,10 @@ def symmetry(s: Subject) -> Outcome:
     if not matrices or matrices[0][1].grad is None:
         raise Skipped("no layer with several units, several inputs and a gradient")
     name, p = matrices[0]
-    rank, own = (int(torch.linalg.matrix_rank(x.detach().flatten(1), rtol=1e-6)) for x in (p.grad, p))
+    # A gradient that is zero but for rounding (a constant head's is) has any rank, hence `atol`.
+    largest = max(q.grad.norm() for q in model.parameters() if q.grad is not None)
+    rank = int(torch.linalg.matrix_rank(p.grad.flatten(1), atol=1e-9 * largest, rtol=1e-6))
+    own = int(torch.linalg.matrix_rank(p.detach().flatten(1), rtol=1e-6))
     found = f"rank {rank} of the gradient of {name}, {tuple(p.shape)}; rank {own} of its weights"
     # A rank of 1 alone is no fault: a linear model with two classes has it.
     status = "fail" if own <= 1 and rank <= 1 else "passed"
