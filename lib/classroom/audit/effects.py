@@ -21,6 +21,9 @@ from classroom.sandbox import baits
 
 MOST_LINES = 8  # of hidden tests, that are looked for
 _SHORTEST = 16  # characters of such a line
+# Characters of a line that are told apart from its rest. Where Python keeps the rest, the eight bytes before it are its
+# hash: one character alone stands there by chance in one of 256 runs, and an audit reported that as a line found.
+_APART = 6
 _GRACE_SECONDS = 30.0  # above a submission's limit: its start, its end, and a busy machine
 _CONTROL = "control-of-the-search-"
 
@@ -33,7 +36,7 @@ class Bait:
     home: Path  # of the audit's own class
     canaries: list[str]  # files with the secret
     port: int
-    needles: list[tuple[bytes, bytes]] = field(default_factory=list)  # lines of hidden tests: first byte, rest
+    needles: list[tuple[bytes, bytes]] = field(default_factory=list)  # lines of hidden tests: first bytes, rest
     passed: list[str] = field(default_factory=list)  # what the test cells print where all has passed
     points: list[float] = field(default_factory=list)
     secret: str = ""  # stands in the canaries and in their names, and in no text of an attack
@@ -58,7 +61,7 @@ class Bait:
             "CANARIES": repr([str(Path(path).with_name(".canary-*")) for path in self.canaries]),
             "PORT": str(self.port),
             "ABSTRACT": repr(self.mark),
-            "NEEDLES": repr([(b"c", f"{_CONTROL}{backwards}".encode()[1:]), *self.needles]),
+            "NEEDLES": repr([_apart(f"{_CONTROL}{backwards}"), *self.needles]),
             "PASSED": repr(self.passed),
             "POINTS": repr(self.points),
             "WITNESS": repr(self.witness),
@@ -113,7 +116,12 @@ def _needles(folder: Folder, masters: dict, released: dict) -> list[tuple[bytes,
                 inner = [line.strip() for line in lines[first : last - 1]]
                 fits = [x for x in inner if len(x) >= _SHORTEST and x[0].isalnum() and x not in known and x.isascii()]
                 found += fits[:2]
-    return [(line[:1].encode(), line[1:].encode()) for line in found[:MOST_LINES]]
+    return [_apart(line) for line in found[:MOST_LINES]]
+
+
+def _apart(line: str) -> tuple[bytes, bytes]:
+    """A line in two parts, so that what looks for it does not find itself."""
+    return line[:_APART].encode(), line[_APART:].encode()
 
 
 class Watch:

@@ -98,7 +98,7 @@ def audit_search():
         for number, (first, rest) in enumerate(parts):
             at = data.find(rest)
             while at > 0:
-                if data[at - 1 : at] == first:
+                if data[max(0, at - len(first)) : at] == first:
                     found.add((number, where))
                     break
                 at = data.find(rest, at + 1)

@@ -13,7 +13,7 @@ import sys
 import nbformat
 import pytest
 
-from classroom.audit import reaching, sources
+from classroom.audit import effects, reaching, sources
 from classroom.audit.attacks import QUICK, attacks
 from classroom.audit.effects import laid, overdue
 from classroom.folder import Folder
@@ -65,7 +65,7 @@ def test_a_secret_and_the_gradebook_in_an_output_are_seen(watched):
 
 def test_a_hidden_line_in_memory_is_seen_and_the_search_is_known_to_work(watched):
     bait, watch = watched
-    assert bait.needles == [(b"a", b"ssert double(-1) == -2")]
+    assert bait.needles == [(b"assert", b" double(-1) == -2")]
     record = run(bait, reaching.SEARCH)
     assert watch.searched(record)
     assert watch.said(record) == []
@@ -74,6 +74,15 @@ def test_a_hidden_line_in_memory_is_seen_and_the_search_is_known_to_work(watched
         "it found a line of the hidden tests: assert double(-1) == -2"
     ]
     assert not watch.searched(run(bait, "print('no search')"))
+
+
+def test_the_search_does_not_take_what_stands_before_its_own_words_for_a_line(watched):
+    # Python keeps a hash before each constant of the search; any given letter is the last byte of four in 1,000.
+    bait, watch = watched
+    bait.needles = [effects._apart(f"answer, state = cell(inputs, {number})") for number in range(1000)]
+    record = run(bait, reaching.SEARCH)
+    assert watch.searched(record)
+    assert watch.said(record) == []
 
 
 def test_a_file_is_seen(watched):
