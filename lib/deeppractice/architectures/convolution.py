@@ -1,6 +1,4 @@
-"""Convolution as taught: sums in loops, then one matrix product; what a unit sees, and what a layer costs.
-
-Both agree with `F.conv2d`, which the networks use.
+"""Convolution as taught, in loops and as one matrix product, both equal to torch's; what a unit sees, a layer costs.
 
 Source: LeCun et al. (1998), section II, for shared weights; Chellapilla et al. (2006) for the matrix product; Araujo
 et al. (2019), equation 2, for the receptive field. Taught in chapter 2, in the sections on convolution.

@@ -17,15 +17,12 @@ class MLP(nn.Module):
     $$h_0 = x, \qquad h_l = \phi(W_l h_{l-1} + b_l), \qquad f(x) = W_L h_{L-1} + b_L$$
 
     Args:
-        sizes: width of the input, of each hidden layer, and of the output: `[64, 128, 10]` has one hidden layer of 128.
-            Two sizes make a linear model.
+        sizes: widths of input, hidden layers and output: `[64, 128, 10]` has one hidden layer, two make a linear model.
         activation: the non-linearity, a key of `ACTIVATIONS`.
         dropout: probability of dropping each hidden unit in training mode (Srivastava et al., 2014).
 
     Shapes: (B, D) -> (B, K), with D = sizes[0] and K = sizes[-1]; leading dimensions may be more than one.
-
-    Raises:
-        ValueError: for fewer than two sizes, a size below 1, or an unknown activation.
+    Raises a ValueError for fewer than two sizes, a size below 1, or an unknown activation.
     """
 
     def __init__(self, sizes: Sequence[int], *, activation: str = "relu", dropout: float = 0.0) -> None:
@@ -53,5 +50,4 @@ class MLP(nn.Module):
         return self.head(self.forward_features(x))  # (B, D) -> (B, H) -> (B, K)
 
     def extra_repr(self) -> str:
-        count = sum(p.numel() for p in self.parameters())
-        return f"{' -> '.join(map(str, self.sizes))}, {count:,} parameters"
+        return f"{' -> '.join(map(str, self.sizes))}, {sum(p.numel() for p in self.parameters()):,} parameters"

@@ -14,10 +14,8 @@ def rotary_angles(positions: Tensor, width: int, *, base: float = 10_000.0) -> T
 
     $$\theta_{t, i} = t \cdot \text{base}^{-2i/d}, \qquad i = 0, \dots, d/2 - 1$$
 
-    Whole numbers are taken in float32: bf16 can't tell position 257 from 256. Source: Su et al. (2021), section 3.2.2.
-
-    Raises:
-        ValueError: for an odd width.
+    Whole numbers are taken in float32: bf16 can't tell position 257 from 256. Raises a ValueError for an odd width.
+    Source: Su et al. (2021), section 3.2.2.
     """
     if width % 2:
         raise ValueError(f"expected an even width, a pair of features for each angle, got {width}")
@@ -32,8 +30,7 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
     $$x_{2i} \mapsto x_{2i} \cos\theta_{t,i} - x_{2i+1} \sin\theta_{t,i}, \qquad
       x_{2i+1} \mapsto x_{2i} \sin\theta_{t,i} + x_{2i+1} \cos\theta_{t,i}$$
 
-    The product of a turned query and a turned key depends on their distance alone. Source: Su et al. (2021),
-    equation 34.
+    The product of a turned query and a turned key depends on their distance alone (Su et al., 2021, equation 34).
     """
     cos, sin = angles
     even, odd = x[..., 0::2], x[..., 1::2]

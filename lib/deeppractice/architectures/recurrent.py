@@ -68,10 +68,7 @@ class Recurrent(nn.RNNBase):
 
     `forward` takes torch's fused kernel; `unrolled` is the same as a loop over time, as taught. Both map (B, T, D) and
     a state to the outputs (B, T, H) and the last state. A state is (layers, B, H), twice the layers if bidirectional,
-    and for an LSTM a pair of them; without one it starts as zeros.
-
-    Raises:
-        ValueError: for an input that is not (B, T, D), or a state of another shape.
+    and for an LSTM a pair of them; without one it starts as zeros. Another shape of either raises a ValueError.
     """
 
     states = 1  # tensors in a state; `kind`, `cell` and `kernel` come with the subclass

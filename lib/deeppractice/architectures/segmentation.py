@@ -68,9 +68,8 @@ def _dense_as_convolution(layer: nn.Linear, side: int, dilation: tuple[int, int]
 def fully_convolutional(net: ConvNet | ResNet, size: int | tuple[int, int]) -> FullyConvolutional:
     """A copy of a classifier of images of `size` that takes larger ones; see `FullyConvolutional`.
 
-    Raises:
-        TypeError: for another kind of model.
-        ValueError: where the classifier's pooling grid does not divide its maps, so that its blocks differ in size.
+    Raises a TypeError for another kind of model, and a ValueError where the classifier's pooling grid does not divide
+    its maps, so that its blocks differ in size.
     """
     if not isinstance(net, ConvNet | ResNet):
         raise TypeError(f"expected a ConvNet or a ResNet, got {type(net).__name__}")

@@ -14,15 +14,13 @@ from torch import Tensor, nn
 class PointNet(nn.Module):
     r"""A network on sets of points, the same for every order of them: (B, N, D) -> (B, K).
 
-    $$f(\{x_1, \dots, x_N\}) = \gamma\bigl(\max_{i} h(x_i)\bigr)$$
+    $$f(\{x_1, \dots, x_N\}) = \gamma\bigl(\max_{i} h(x_i)\bigr) \quad \text{(Qi et al., 2017, equation 1)}$$
 
     Args:
         local: widths of h; each layer is linear, norm, ReLU.
         head: widths of the hidden layers of $\gamma$.
-        align: begin with a `TNet`, which may turn the points; the paper's second transform, of features, is left out.
+        align: begin with a `TNet`, which may turn the points (figure 2); its transform of features is left out.
         norm: batch normalisation in each hidden layer, for h over all points of the batch.
-
-    Source: Qi et al. (2017), equation 1 and figure 2.
     """
 
     def __init__(

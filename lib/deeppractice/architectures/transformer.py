@@ -26,10 +26,9 @@ class Block(nn.Module):
 
     Args:
         width, heads, kv_heads: of `MultiHeadAttention`.
-        hidden: width of the two-layer network, by default 4 D.
+        hidden, activation: of the two-layer network: its width, by default 4 D, and a key of `ACTIVATIONS`.
         cross: whether there is attention to a source, as in a decoder.
         norm_first: pre-norm, which trains without a warm-up of the learning rate (Xiong et al., 2020); else post-norm.
-        activation: of the two-layer network, a key of `ACTIVATIONS`.
         dropout: probability of dropping what a part adds.
     """
 

@@ -1,9 +1,10 @@
-"""torchvision's models as oracles, and what is asked of every family.
+"""torchvision's models and PyG's layers as oracles, and what is asked of every family.
 
-Machines with a GPU may have torch alone: there, what needs torchvision is skipped.
+Machines with a GPU may have torch alone: there, what needs torchvision or PyG is skipped.
 """
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from types import ModuleType
 
@@ -23,6 +24,13 @@ def models() -> ModuleType:
     from deeppractice.data._torchvision import torchvision
 
     return torchvision.models
+
+
+@pytest.fixture(scope="session")
+def pyg() -> ModuleType:
+    """`torch_geometric`: imported here, so that only its tests wait for it; the warnings of that are its own."""
+    pytest.importorskip("torch_geometric.nn", reason="needs torch_geometric")
+    return sys.modules["torch_geometric"]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Networks on graphs against the formulas in loops, and against PyG where it is installed: values and gradients.
+"""Networks on graphs against the formulas in loops, and against PyG: values and gradients.
 
 In order: graphs as matrices and edges; aggregates; the graph convolution; attention; message passing; PyG;
 equivariance; counts, devices, bf16, one graph; what is refused.
@@ -6,6 +6,7 @@ equivariance; counts, devices, bf16, one graph; what is refused.
 
 import copy
 import math
+from types import ModuleType
 
 import pytest
 import torch
@@ -226,9 +227,8 @@ def test_message_passing_is_the_formula_in_loops_values_and_gradients(how: str, 
 
 
 @pytest.mark.parametrize("form", ["matrix", "edges"])
-def test_a_graph_convolution_with_pygs_weights_is_pygs(form: str) -> None:
-    pyg = pytest.importorskip("torch_geometric.nn")
-    theirs, ours = randomise(pyg.GCNConv(4, 5)), GCNLayer(4, 5).double()
+def test_a_graph_convolution_with_pygs_weights_is_pygs(pyg: ModuleType, form: str) -> None:
+    theirs, ours = randomise(pyg.nn.GCNConv(4, 5)), GCNLayer(4, 5).double()
     ours.load_state_dict(theirs.state_dict())
     x = normal(N, 4).requires_grad_()
     graph = gcn_matrix(adjacency(EDGES, N).double()) if form == "matrix" else gcn_edges(EDGES, N, torch.float64)
@@ -238,9 +238,8 @@ def test_a_graph_convolution_with_pygs_weights_is_pygs(form: str) -> None:
 
 @pytest.mark.parametrize("form", ["matrix", "edges"])
 @pytest.mark.parametrize(("heads", "concat"), [(1, True), (3, True), (3, False)])
-def test_graph_attention_with_pygs_weights_is_pygs(form: str, heads: int, concat: bool) -> None:
-    pyg = pytest.importorskip("torch_geometric.nn")
-    theirs = randomise(pyg.GATConv(4, 5, heads=heads, concat=concat))
+def test_graph_attention_with_pygs_weights_is_pygs(pyg: ModuleType, form: str, heads: int, concat: bool) -> None:
+    theirs = randomise(pyg.nn.GATConv(4, 5, heads=heads, concat=concat))
     ours = GATLayer(4, 5, heads=heads, concat=concat).double()
     ours.load_state_dict(theirs.state_dict())
     x, edges = normal(N, 4).requires_grad_(), with_self_loops(EDGES, N)
@@ -250,10 +249,9 @@ def test_graph_attention_with_pygs_weights_is_pygs(form: str, heads: int, concat
 
 
 @pytest.mark.parametrize("how", ["sum", "mean", "max"])
-def test_aggregates_are_pygs(how: str) -> None:
-    scatter = pytest.importorskip("torch_geometric.utils").scatter
+def test_aggregates_are_pygs(pyg: ModuleType, how: str) -> None:
     messages = normal(EDGES.shape[1], 3).requires_grad_()
-    expected = scatter(messages, EDGES[1], dim=0, dim_size=N, reduce=how)
+    expected = pyg.utils.scatter(messages, EDGES[1], dim=0, dim_size=N, reduce=how)
     assert_same(aggregate(messages, EDGES[1], N, how), expected, [messages])
 
 
