@@ -5,10 +5,12 @@
 
 The peers are written here, after the public code: layers of torch in a row; PointNet as convolutions with a kernel of
 one; a graph convolution by torch's sparse product; graph attention with a matrix of all pairs, whose time and memory
-grow with the square of the nodes where ours go by the edges. (PyG, where it is installed, is an oracle of the tests.)
-How it is measured: see paired.py. Writes benchmarks/architectures_others-<device>.json.
+grow with the square of the nodes where ours go by the edges. Both graph networks stand beside PyG's layers too, on a
+machine that has PyG, with a graph that was made once. How it is measured: see paired.py.
+Writes benchmarks/architectures_others-<device>.json.
 """
 
+import importlib.util
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -112,12 +114,43 @@ def attention() -> tuple[nn.Module, nn.Module]:
     return twins(OnGraph(GATLayer(64, 8, heads=8), edges), theirs)
 
 
+def convolution_pyg() -> tuple[nn.Module, nn.Module]:
+    from torch_geometric.nn import GCNConv
+
+    class Layers(nn.Module):
+        """Two of PyG's layers, with S made once, as ours take it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(GCNConv(a, b, normalize=False) for a, b in pairwise(sizes))
+
+        def forward(self, x: Tensor, graph: tuple[Tensor, Tensor]) -> Tensor:
+            return self.layers[1](self.layers[0](x, *graph).relu(), *graph)
+
+    sizes, graph = [1433, 16, 7], gcn_edges(friends(2708, 5278), 2708)
+    return twins(OnGraph(GCN(sizes), *graph), OnGraph(Layers(), *graph))
+
+
+def attention_pyg() -> tuple[nn.Module, nn.Module]:
+    from torch_geometric.nn import GATConv
+
+    ours, theirs = GATLayer(64, 8, heads=8), GATConv(64, 8, heads=8, add_self_loops=False)  # the edges have them
+    ours.load_state_dict(theirs.state_dict())
+    edges = with_self_loops(friends(1000, 2500), 1000)
+    return OnGraph(ours, edges), OnGraph(theirs, edges)
+
+
 PAIRS = {
     "MLP, torch's layers in a row": Pair(perceptron, (256, 64), 40),
     "PointNet, convolutions of one": Pair(points, (8, 256, 3), 3),
     "GCN by edges, torch's sparse product": Pair(convolution, (2708, 1433), 4),
     "GAT by edges, a matrix of all pairs": Pair(attention, (1000, 64), 3),
+    "GCN by edges, PyG's GCNConv": Pair(convolution_pyg, (2708, 1433), 4),
+    "GAT by edges, PyG's GATConv": Pair(attention_pyg, (1000, 64), 20),
 }
 
 if __name__ == "__main__":
+    if importlib.util.find_spec("torch_geometric") is None:
+        print("PyG is not installed: left out", *(gone := [name for name in PAIRS if "PyG" in name]), sep="\n  ")
+        PAIRS = {name: pair for name, pair in PAIRS.items() if name not in gone}
     main(__file__, PAIRS, "networks with the same weights, the peer written after its public form")

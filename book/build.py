@@ -17,7 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import execute
-from book_records import digest, read_json, write_json
+from book_records import digest, read_json, toc_documents, write_json
+from book_toc import toc_problems
 
 SOURCES = (
     *("_config.yml", "_toc.yml", "course.yml", "references.bib", "requirements.lock", "*.md"),
@@ -41,6 +42,13 @@ def input_hash(root: Path) -> str:
 def inventory(html: Path) -> dict[str, int]:
     """Every file of the built site with its size."""
     return {path.relative_to(html).as_posix(): path.stat().st_size for path in html.rglob("*") if path.is_file()}
+
+
+def left_over(root: Path, html: Path) -> list[str]:
+    """Pages of the built site that the table of contents no longer has; Sphinx writes pages and removes none."""
+    sources, pages = html / "_sources", set(toc_documents(root))
+    built = {path.relative_to(sources).with_suffix("").as_posix() for path in sources.rglob("*") if path.is_file()}
+    return sorted(built - pages)
 
 
 def write_html(root: Path, *, fresh: bool) -> int:
@@ -70,6 +78,10 @@ def write_html(root: Path, *, fresh: bool) -> int:
 
 def build(root: Path, *, jobs: int = 2, force: bool = False) -> int:
     started, stamp, html = time.perf_counter(), root / "_build" / "book.json", root / "_build" / "html"
+    mistakes = toc_problems(root)
+    if mistakes:
+        print("\n".join(mistakes), "nothing was executed", sep="\n", file=sys.stderr)
+        return 1
     failed = execute.run(root, jobs=jobs, force=force)
     if failed:
         if failed != INTERRUPTED:
@@ -81,6 +93,8 @@ def build(root: Path, *, jobs: int = 2, force: bool = False) -> int:
         return 0
     stamp.unlink(missing_ok=True)
     shutil.rmtree(html / DOWNLOADS, ignore_errors=True)  # made from other pages than these (book/export.py)
+    if left_over(root, html):
+        shutil.rmtree(html)
     print("writing the pages ...", flush=True)
     # Sphinx does not read a page again that had a warning last time: after such a build all are read.
     if write_html(root, fresh=force or not stamped):

@@ -1,5 +1,7 @@
 """Write the tree that students get, `_build/student/`: the book's notebooks, the library, the released assignments.
 
+An assignment that course.yml does not name is not given, though its folder may be there.
+
 A workflow pushes it as the branch `student`, which every launch link points at. No solutions, no hidden tests and
 nothing of the classroom are in it. Where course.yml names the repository, each notebook starts with a cell that
 installs the library on Colab, which opens one file alone; that cell exists only here.
@@ -44,10 +46,11 @@ if importlib.util.find_spec("deeppractice") is None:
     get_ipython().run_line_magic("pip", "install -q git+{url}@student")"""
 
 
-def tracked() -> list[Path]:
-    """The wanted files that git tracks, relative to the root."""
+def files_of(course: dict) -> list[Path]:
+    """The wanted files that git tracks, relative to the root; of assignments those that the course gives."""
     listing = subprocess.run(["git", "ls-files", "-z", *WANTED], cwd=ROOT, capture_output=True, text=True, check=True)
-    return [Path(name) for name in listing.stdout.split("\0") if name]
+    paths, given = [Path(name) for name in listing.stdout.split("\0") if name], course.get("projects") or {}
+    return [path for path in paths if path.parts[0] != "assignments" or path.parts[1] in given]
 
 
 def with_colab_cell(path: Path, url: str) -> None:
@@ -84,9 +87,9 @@ def for_notebooks(text: str) -> str:
 def main() -> None:
     course = yaml.safe_load((ROOT / "course.yml").read_text(encoding="utf-8"))
     url = course.get("repository_url") or ""
-    files = tracked()
+    files = files_of(course)
     if not any(path.parts[0] == "assignments" for path in files):
-        sys.exit("student-tree: no released assignments are tracked by git; run `make release` and commit them first")
+        sys.exit("student-tree: git tracks no release of course.yml's projects; run `make release` and commit")
     gone = [str(path) for path in files if not (ROOT / path).exists()]
     if gone:
         sys.exit(f"student-tree: removed here, but not for git: {', '.join(gone[:5])}; commit that first (git add -A)")

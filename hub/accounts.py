@@ -2,8 +2,10 @@
 
 Whichever it is, people are held against hub.yml (on a cluster values.yaml) again when the hub has started, and every
 few minutes after that: who was taken out of it is out, and courses are those of today, not those of the last log-in.
+A server that such a person left running is ended.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
@@ -15,7 +17,8 @@ from tornado.httpclient import HTTPClientError
 if TYPE_CHECKING:
     from settings import Settings  # on a cluster there is none
 
-NAME = r"^[a-z0-9_][a-z0-9_.-]{0,31}$"
+NAME = r"^[a-z0-9_][a-z0-9_.-]{0,31}\Z"  # \Z: $ takes a line's end behind the last letter, too
+_EVERY = 20  # seconds between two looks at whose servers run
 _PLAIN = {"system": "pam", "native": "native", "demo": "shared-password"}
 
 
@@ -28,6 +31,8 @@ def set_up(c: object, settings: "Settings") -> None:
     c.Authenticator.admin_users = set(settings.administrators)
     # Nobody logs in as a grader: it grades, and its formgrader is a service.
     c.Authenticator.blocked_users = {course.grader for course in settings.courses}
+    if settings.accounts == "system" and "root" not in named:  # whose password everybody could try here
+        c.Authenticator.blocked_users.add("root")
     c.Authenticator.allowed_users = named
     c.Authenticator.allow_all = any(course.students is None for course in settings.courses)
     c.Authenticator.allow_existing_users = False  # to have been let in once is no reason
@@ -94,10 +99,21 @@ def by_lists(kind: type[Authenticator], groups: Callable[[str], list[str]], only
             # Not None, which would leave somebody an administrator whom hub.yml no longer names.
             return model | {"groups": groups(model["name"]), "admin": bool(model.get("admin"))}
 
+        def has_left(self, name: str) -> bool:
+            """Whether somebody who was let in once would not be let in today."""
+            known = name in self.allowed_users or name in self.admin_users
+            if name in self.blocked_users or (only_lists and not known):
+                return True
+            return hasattr(super(), "has_left") and super().has_left(name)
+
+        def get_handlers(self, app) -> list[tuple]:
+            """See JupyterHub, which calls this once, when it starts."""
+            self._looking = asyncio.get_running_loop().create_task(_end_servers(app, self.has_left))  # kept: it runs
+            return super().get_handlers(app)
+
         async def refresh_user(self, user, handler=None, **more):
             """See JupyterHub: False, and they have to log in again, where they read why not."""
-            known = user.name in self.allowed_users or user.name in self.admin_users
-            if user.name in self.blocked_users or (only_lists and not known):
+            if self.has_left(user.name):
                 return False
             fresh = await super().refresh_user(user, handler, **more)
             if not fresh:
@@ -109,6 +125,24 @@ def by_lists(kind: type[Authenticator], groups: Callable[[str], list[str]], only
 
     Account.__name__ = Account.__qualname__ = kind.__name__
     return Account
+
+
+async def _end_servers(app: object, has_left: Callable[[str], bool]) -> None:
+    """End what runs in the name of people who have left, as long as the hub runs: pages are closed to them anyway, but
+    what they started would go on, and what they have open would go on speaking to it."""
+
+    async def end(user, name: str) -> None:
+        app.log.warning("%s is not let in any more: their server is ended", user.name)
+        try:
+            await app.proxy.delete_user(user, name)
+            await user.stop(name)
+        except Exception:  # of any kind: one server that can't be ended keeps no other
+            app.log.exception("%s's server could not be ended", user.name)
+
+    while True:
+        await asyncio.sleep(_EVERY)
+        left = [user for user in app.users.values() if user.active and has_left(user.name)]
+        await asyncio.gather(*(end(user, name) for user in left for name, one in user.spawners.items() if one.ready))
 
 
 def in_words(kind: type[Authenticator]) -> type[Authenticator]:

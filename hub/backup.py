@@ -27,6 +27,7 @@ from classroom.errors import ClassroomError
 from classroom.intake.files import shown
 
 SYSTEMD = Path("/run/systemd/system")  # which is there where systemd runs
+_ASIDE = "~before-"  # no account is called so, and gets what was moved aside for a home
 NOT_STATE = {"homes", "proxy.pid", "jupyterhub.pid"}  # homes are parts of their own
 # By kind of part. Only these: what students handed in lies there too, and may look like a database. A home's are
 # somebody else's files, copied as they are.
@@ -36,10 +37,12 @@ DATABASES = {"state": ("jupyterhub.sqlite", "exchange/ngshare.db"), "course": ("
 def main() -> None:
     """What was typed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--settings", type=Path, default=Path("/etc/deep-learning-in-practice/hub.yml"))
+    anywhere = argparse.ArgumentParser(add_help=False)  # it may stand before the step, and after it
+    anywhere.add_argument("--settings", type=Path, metavar="FILE", default=argparse.SUPPRESS)
+    parser.add_argument("--settings", type=Path, metavar="FILE", default=Path("/etc/deep-learning-in-practice/hub.yml"))
     steps = parser.add_subparsers(dest="step", required=True)
     for name in ("save", "check", "restore"):
-        step = steps.add_parser(name)
+        step = steps.add_parser(name, parents=[anywhere])
         step.add_argument("file", type=Path)
         if name == "restore":
             step.add_argument("--replace", action="store_true", help="move aside what is there")
@@ -57,6 +60,13 @@ def main() -> None:
             restore(read_settings(said.settings, made=False), said.file, said.replace, said.only)
     except ClassroomError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        done = {
+            "save": "no archive is written",
+            "restore": "what is not named above is as it was",
+            "check": "try again",
+        }
+        sys.exit(f"interrupted: {done[said.step]}")
     except OSError as error:
         sys.exit(f"{error.filename or said.file}: {(error.strerror or str(error)).lower()}")
 
@@ -66,7 +76,8 @@ def folders(settings: Settings) -> dict[str, Path]:
     found = {"state": settings.state} | {f"course/{course.id}": course.folder for course in settings.courses}
     if settings.accounts != "system":
         homes = settings.state / "homes"
-        return found | {f"home/{home.name}": home for home in sorted(homes.glob("[!.]*")) if home.is_dir()}
+        there = [home for home in sorted(homes.glob("[!.]*")) if home.is_dir() and _ASIDE not in home.name]
+        return found | {f"home/{home.name}": home for home in there}
     for name in sorted(known(settings)):
         with contextlib.suppress(KeyError):  # somebody who has no account any more
             found[f"home/{name}"] = Path(pwd.getpwnam(name).pw_dir)
@@ -150,9 +161,12 @@ def restore(settings: Settings, path: Path, replace: bool, only: list[str] | Non
         if name == "state" and (folder / "homes").is_dir():  # which are parts of their own
             (folder / "homes").rename(beside[name] / "homes")
         if folder.exists():
-            aside = folder.with_name(f"{folder.name}~before-{now}")  # no account is called so, and gets it for a home
-            folder.rename(aside)
-            print(f"{name}: what was there is {aside}")
+            if any(folder.iterdir()):
+                aside = folder.with_name(f"{folder.name}{_ASIDE}{now}")
+                folder.rename(aside)
+                print(f"{name}: what was there is {aside}")
+            else:  # made on the way to homes, say
+                folder.rmdir()
         beside[name].rename(folder)
         print(f"{name}: restored in {folder}")
 

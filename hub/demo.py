@@ -21,6 +21,9 @@ from pathlib import Path
 import yaml
 from proxying import forget, with_hub
 
+from classroom.course import read_course
+from classroom.errors import ClassroomError
+
 ROOT = Path(__file__).resolve().parents[1]
 INSTRUCTOR, STUDENTS = "ines", ["ada", "ben", "carol"]  # and, if asked for, student04 and so on
 COURSE_FILES = ["nbgrader_config.py", "course.yml", "solutions", "assignments"]
@@ -37,7 +40,7 @@ def prepare(state: Path, port: int, students: list[str]) -> Path:
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy(ROOT / name, half / name)
         half.rename(course)
-    said = yaml.safe_load((course / "course.yml").read_text(encoding="utf-8"))
+    said = read_course(course / "course.yml")
     settings = state / "hub.yml"
     values = {
         "accounts": "demo",
@@ -45,7 +48,7 @@ def prepare(state: Path, port: int, students: list[str]) -> Path:
         "state": str(state / "state"),
         "library": str(ROOT / "lib"),
         "courses": {
-            said["id"]: {"folder": str(course), "grader": "grader", "instructors": [INSTRUCTOR], "students": students}
+            said.id: {"folder": str(course), "grader": "grader", "instructors": [INSTRUCTOR], "students": students}
         },
     }
     settings.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
@@ -55,7 +58,7 @@ def prepare(state: Path, port: int, students: list[str]) -> Path:
 def main() -> None:
     """Prepare, say where to look, and serve until Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--port", type=int, default=8000, help="where it listens on 127.0.0.1 (default: 8000)")
+    parser.add_argument("--port", type=port_number, default=8000, help="where it listens on 127.0.0.1 (default: 8000)")
     parser.add_argument("--state", type=Path, default=ROOT / "_build" / "hub", help="where it keeps everything")
     parser.add_argument("--students", type=int, default=len(STUDENTS), help=f"how many (default: {len(STUDENTS)})")
     options = parser.parse_args()
@@ -76,7 +79,10 @@ def main() -> None:
                 probe.bind(("127.0.0.1", options.port))
             except OSError as error:
                 sys.exit(f"port {options.port}: {error.strerror.lower()}; choose another one: make hub PORT=8010")
-    settings = prepare(state, options.port, students)
+    try:
+        settings = prepare(state, options.port, students)
+    except ClassroomError as error:
+        sys.exit(str(error))
     kept = state / "password"
     if not kept.exists():
         kept.touch(mode=0o600)
@@ -92,8 +98,13 @@ def main() -> None:
         hub = subprocess.Popen(
             with_hub(line), cwd=state, env=environment, stdout=file, stderr=file, start_new_session=True
         )
+
+    def end(*_: object) -> None:
+        hub.terminate()  # the hub then ends everybody's servers, and the proxy
+        os.write(1, b"\nThe hub ends everybody's servers, which takes some seconds.\n")  # print may not be interrupted
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: hub.terminate())  # the hub then ends everybody's servers, and the proxy
+        signal.signal(number, end)
     address = f"http://127.0.0.1:{options.port}"
     print("The hub is starting.", flush=True)
     if wait_for(f"{address}/hub/login", hub):
@@ -104,6 +115,13 @@ def main() -> None:
     code = hub.wait()
     if code not in (0, -signal.SIGTERM):
         sys.exit(f"the hub ended with code {code}; the end of {log} says why")
+
+
+def port_number(typed: str) -> int:
+    """A port that a server may have."""
+    if not typed.isdecimal() or not 1 <= int(typed) <= 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {typed}")
+    return int(typed)
 
 
 def wait_for(address: str, hub: subprocess.Popen) -> bool:

@@ -26,6 +26,7 @@ from proxying import with_hub
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler, authenticated
 
+AS_ROOT = "--ServerApp.allow_root=True"  # in COMMAND: else root neither runs it nor reads the course's settings
 LONGEST_START = 120  # seconds, until COMMAND listens
 _PAUSES = (5, 120)  # seconds: the first, and the longest
 _GRACE = 8  # seconds to end in; the hub waits 10
@@ -33,15 +34,18 @@ _LINES, _LONGEST_LINE = 25, 500  # of what COMMAND said last
 _CHECK = "from traitlets.config.loader import PyFileConfigLoader as L; L('nbgrader_config.py', '.').load_config()"
 _PAGE = """\
 <!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>formgrader is not running</title>
-<style>body {{ font: 1.05rem/1.5 sans-serif; max-width: 60rem; margin: 4rem auto; padding: 0 1rem; }}
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><title>formgrader is not running</title>
+<style>html {{ background: Canvas; }}
+body {{ font: 1.05rem/1.5 sans-serif; max-width: 60rem; margin: 4rem auto; padding: 0 1rem; }}
+p {{ overflow-wrap: anywhere; }}
 pre {{ background: #eee; color: #111; padding: 1rem; overflow: auto; }}</style></head>
-<body><h1>formgrader is not running</h1>
+<body><main><h1>formgrader is not running</h1>
 <p>The course <strong>{course}</strong> could not be opened: <strong>{why}</strong></p>
 <p>Other courses, and the servers of students, are not touched by this. It is tried again by itself, at the latest in
 {pause} seconds: load this page again after that. The folder is <code>{folder}</code>. The hub's log has all of it:
 <code>{log}</code></p>
-<p>The last lines:</p><pre>{lines}</pre></body></html>
+<p>The last lines:</p><pre tabindex="0">{lines}</pre></main></body></html>
 """
 
 
@@ -77,6 +81,9 @@ class Keeper:
     async def _run(self) -> bool:
         """Run the command until it ends; whether it had come up."""
         self.lines.clear()
+        if os.geteuid() == 0 and AS_ROOT not in self.command:
+            self.why = "it would run as root, since this machine has no account for it. hub/install makes the grader's"
+            return False
         try:
             os.listdir(self.folder)  # what may be entered may not be read
             # A server with a broken file of settings comes up, with other settings than the course's.

@@ -79,13 +79,14 @@ def _try(line: list[str], library: str) -> None:
         raise ClassroomError(f"people's servers can't run: {why} (other users have to be able to read {sys.prefix})")
 
 
-def view(home: Path, number: int | None, shown: Mapping[str, Path]) -> list[str]:
+def view(home: Path, number: int | None, shown: Mapping[str, Path], memory_mb: int = 2048) -> list[str]:
     """The beginning of a command that runs in a view of its own.
 
     Args:
         home: the folder that it may write to, outside.
         number: what root becomes before, or None.
         shown: what else it sees: outside, by where that is inside.
+        memory_mb: what lies in memory without being a process's, /tmp and /dev/shm, is together no more.
     """
     outside = {inside: place for inside, place in shown.items() if not inside.startswith("/usr/")}
     enter: list[str] = []
@@ -93,16 +94,21 @@ def view(home: Path, number: int | None, shown: Mapping[str, Path]) -> list[str]
         enter, moved = rootless.bridge([home, *dict.fromkeys(outside.values())])
         enter += rootless.become(number)
         home, outside = moved[home], {inside: moved[place] for inside, place in outside.items()}
-    line = [*enter, find_bwrap(), "--unshare-user", "--unshare-pid", "--unshare-ipc", "--die-with-parent"]
-    line += ["--new-session", "--uid", _NUMBER, "--gid", _NUMBER, "--cap-drop", "ALL", *system_places()]
+    line = [*enter, find_bwrap(), "--unshare-user", "--unshare-pid", "--unshare-ipc", "--disable-userns"]
+    line += ["--die-with-parent", "--new-session", "--uid", _NUMBER, "--gid", _NUMBER, "--cap-drop", "ALL"]
+    line += system_places()
     for name in ("resolv.conf", "hosts", "ssl", "fonts", "localtime"):
         line += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     # /proc/sys: not even what belongs to namespaces of its own.
-    line += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev", "--tmpfs", "/tmp"]
+    line += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
+    for place in ("/tmp", "/dev/shm"):
+        line += ["--size", str(memory_mb * 1024 * 1024 // 2), "--tmpfs", place]
     line += ["--bind", str(home), INSIDE]
     line += ["--symlink", f"{_ETC}/passwd", "/etc/passwd"]
     for inside, place in outside.items():
         line += ["--ro-bind", str(place), inside]
+    # What bubblewrap makes for / and /dev lies in memory, too, and has no size.
+    line += ["--remount-ro", "/", "--remount-ro", "/dev"]
     # Counted in the new user namespace, and so for this server; where root's own number would never be.
     return [*line, "--chdir", INSIDE, "--", rootless.util("prlimit"), f"--nproc={PROCESSES}", "--"]
 
@@ -149,7 +155,8 @@ class JailSpawner(SimpleLocalProcessSpawner):
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         port = opened(0)
         self.port = port.getsockname()[1]
-        plain, self.cmd = self.cmd, [*view(self.home, number, shown), *with_port(port, self.cmd)]
+        seen = view(self.home, number, shown, self.memory_mb)
+        plain, self.cmd = self.cmd, [*seen, *with_port(port, self.cmd)]
         # With the hub's own log for its output, anybody could empty that, or write in it as if they were the hub.
         read, write = os.pipe()
         self.popen_kwargs = {"stdin": subprocess.DEVNULL, "stdout": write, "stderr": write}

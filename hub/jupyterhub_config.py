@@ -20,7 +20,9 @@ from classroom.hub.facts import VARIABLE, gather, packed
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 from accounts import set_up as set_up_accounts  # noqa: E402
+from ending import set_up as set_up_ending  # noqa: E402
 from exchange_config import add_exchange  # noqa: E402
+from formgrading import AS_ROOT  # noqa: E402
 from limited import sockets_folder  # noqa: E402
 from proxying import set_up as set_up_proxy  # noqa: E402
 from proxying import with_hub  # noqa: E402
@@ -38,12 +40,12 @@ BIN = Path(sys.executable).parent
 SYSTEMD = Path("/run/systemd/system").is_dir()
 
 # ---------------------------------------------------------------- addresses and secrets
-c.JupyterHub.bind_url = f"http{'s' if settings.tls else ''}://{settings.listen}:{settings.port}"
+c.JupyterHub.bind_url = settings.bound
 if settings.host_for_each:
     c.JupyterHub.subdomain_host = settings.address
 if settings.tls:
     c.JupyterHub.ssl_key, c.JupyterHub.ssl_cert = settings.tls
-inside = 10_000 + settings.port % 10_000 // 10 * 10  # ports that only this machine sees
+inside = settings.inside
 c.JupyterHub.hub_ip = "127.0.0.1"
 c.JupyterHub.hub_port = inside
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{inside + 1}"
@@ -103,6 +105,9 @@ c.Spawner.environment = shared | {
 c.Spawner.default_url = "/lab/tree/Welcome.md"  # classroom.hub.welcome writes it
 c.Spawner.start_timeout = 120
 c.Spawner.http_timeout = 60
+# A server that has ended has freed its port, which nobody else should answer at for long. With systemd each look is a
+# program of its own.
+c.Spawner.poll_interval = 30 if settings.accounts == "system" and SYSTEMD else 5
 if settings.accounts != "system":
     import jail
 
@@ -112,7 +117,9 @@ if settings.accounts != "system":
         sys.exit(f"accounts: {settings.accounts}: {error}")
     c.JailSpawner.memory_mb = settings.memory_mb
 elif SYSTEMD:
-    c.JupyterHub.spawner_class = "systemd"
+    from units import UnitSpawner
+
+    c.JupyterHub.spawner_class = UnitSpawner
     c.SystemdSpawner.unit_extra_properties = {
         "TasksMax": "512",
         "ProtectProc": "invisible",
@@ -149,16 +156,14 @@ log = os.environ.get("HUB_LOG", "journalctl -u deep-learning-in-practice-hub")
 
 
 def runs_as(grader: str) -> str:
-    """The account of the system that formgrader runs as; "": the hub's own, as in the demo."""
-    if settings.accounts == "system":
-        return grader
+    """The account of the system that formgrader runs as; "": the hub's own, and if that is root's, it is refused."""
     if settings.accounts == "demo" or os.geteuid() != 0:
         return ""
     try:
         return pwd.getpwnam(grader).pw_name
     except KeyError:
-        print(f"warning: there is no account {grader}; hub/install makes it. Without it formgrader", file=sys.stderr)
-        print("runs as root, and whoever teaches that course can do what root can.", file=sys.stderr)
+        print(f"warning: there is no account {grader}; hub/install makes it.", file=sys.stderr)
+        print("Without it formgrader would run as root: it does not start.", file=sys.stderr)
         return ""
 
 
@@ -173,7 +178,8 @@ for number, course in enumerate(settings.courses):
             str(BIN / "jupyterhub-singleuser"),
             f"--ServerApp.root_dir={course.folder}",
             "--ServerApp.default_url=/formgrader",
-            *(["--ServerApp.allow_root=True"] if os.geteuid() == 0 and not account else []),
+            # The demo is for who starts it, on this machine alone.
+            *([AS_ROOT] if os.geteuid() == 0 and settings.accounts == "demo" else []),
         ],
         "cwd": "/",  # the grader's own to enter is the course's folder
         "timeout": 150,  # seconds; formgrading.py answers before that
@@ -194,5 +200,6 @@ cull = [sys.executable, "-m", "jupyterhub_idle_culler", f"--timeout={round(60 * 
 c.JupyterHub.services.append({"name": "idle-culler", "command": cull})
 scopes = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
 c.JupyterHub.load_roles.append({"name": "idle-culler", "scopes": scopes, "services": ["idle-culler"]})
+set_up_ending()
 for service in c.JupyterHub.services:  # one that is left over would hold its port with a token that nobody knows
     service["command"] = with_hub(service["command"])

@@ -5,29 +5,43 @@ that, and what people read: why a name or a password is not taken, that they wai
 too many wrong passwords. An administrator's name lets nobody in by itself: root says who it is,
 
     python hub/native.py let-in NAME
+
+and takes away the accounts that wait, where somebody has made many (not of those whom hub.yml names, or were in once):
+
+    python hub/native.py forget-waiting
 """
 
+import asyncio
 import contextlib
 import os
+import secrets
 import sqlite3
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from urllib.parse import urlparse
 
+import bcrypt
 import nativeauthenticator
 from nativeauthenticator import handlers
 from nativeauthenticator.nativeauthenticator import NativeAuthenticator
 from nativeauthenticator.orm import UserInfo
 from tornado import web
 
+from classroom.errors import ClassroomError
+
 SHORTEST, LONGEST = 10, 72  # of a password, in bytes; bcrypt takes no more
+MOST_WAITING = 100  # people whom no list names; each sign-up takes a quarter of a second of the hub's time, too
+_KNOWN = "hub-known-browser"  # a cookie
+_KNOWN_DAYS = 200  # longer than a term
 _WAITS = "Your account waits for an administrator, who lets you in. After that you can log in."
 
 
-_is_right = UserInfo.is_valid_password
-# bcrypt raises an error for what is longer, and wherever a password is typed that would be a page without words.
-UserInfo.is_valid_password = lambda self, typed: len(typed.encode()) <= LONGEST and _is_right(self, typed)
+def is_right(typed: str, kept: bytes) -> bool:
+    """Whether this is the password. bcrypt raises an error for a longer one, which would be a page without words."""
+    return len(typed.encode()) <= LONGEST and bcrypt.checkpw(typed.encode(), kept)
+
+
+UserInfo.is_valid_password = lambda self, typed: is_right(typed, self.password)  # wherever one is typed
 
 
 def set_up(c: object) -> None:
@@ -42,16 +56,32 @@ def set_up(c: object) -> None:
 class Login(handlers.LoginHandler):
     """Log in: with a page that can show what is wrong."""
 
-    _timer = SimpleNamespace(stop=lambda send=True: None)
-    _timer.start = lambda timer=_timer: timer
-    statsd = SimpleNamespace(timer=lambda name, timer=_timer: timer)
+    why = ""  # somebody is not let in, if there is more to say than that
 
     def _render(self, login_error: str | None = None, username: str | None = None, **_):
-        known = self.authenticator.normalize_username(username or "")
-        if login_error and self.authenticator.is_blocked(known):
-            minutes = round(self.authenticator.seconds_before_next_try / 60)
-            login_error = f"Too many wrong passwords for {known}: try again in {minutes} minutes."
         return super()._render(login_error, username)
+
+    async def post(self) -> None:
+        """See tornado."""
+        typed = {name: self.get_body_argument(name, "", strip=name == "username") for name in ("username", "password")}
+        user = await self.login_user(typed)
+        if user:
+            self._jupyterhub_user = user
+            self.redirect(self.get_next_url(user))
+            return
+        self.finish(await self._render(self.why or "Invalid username or password.", typed["username"][:32]))
+
+    def known_browser(self, name: str) -> str:
+        """Which browser this is, if somebody has logged in as `name` in it before; "" if not."""
+        said = (self.get_secure_cookie(_KNOWN, max_age_days=_KNOWN_DAYS) or b"").decode()
+        whose, _, browser = said.partition(" ")
+        return browser if whose == name else ""
+
+    def remember(self, name: str) -> None:
+        """Know this browser the next time."""
+        how = {"path": self.hub.base_url, "httponly": True, "samesite": "Lax", "expires_days": _KNOWN_DAYS}
+        how["secure"] = self.request.protocol == "https"
+        self.set_secure_cookie(_KNOWN, f"{name} {self.known_browser(name) or secrets.token_hex(8)}", **how)
 
 
 class SignUp(handlers.SignUpHandler):
@@ -115,6 +145,8 @@ class SignUpAuthenticator(NativeAuthenticator):
             return "Expected a name of 1 to 32 lower-case letters, digits, dots, hyphens and _, with no hyphen first."
         if not (self.allow_all or name in self.allowed_users or name in self.admin_users):
             return f"{name} is in no course of this hub. Take the name under which your instructor knows you."
+        if name not in self.allowed_users | self.admin_users and self._is_full():
+            return f"{MOST_WAITING} people wait to be let in, and no more can. Tell the administrator of this hub."
         if len(password) < SHORTEST:
             return f"Expected a password of {SHORTEST} characters or more."
         if len(password.encode()) > LONGEST:
@@ -123,19 +155,59 @@ class SignUpAuthenticator(NativeAuthenticator):
             return "This password is among those that everybody tries first. Choose another one."
         return ""
 
-    def create_user(self, username: str, password: str, **more):
-        """See NativeAuthenticator."""
-        return None if self.why_not(username, password) else super().create_user(username, password, **more)
+    def create_user(self, username: str, password: str, **_):
+        """See NativeAuthenticator; what else a form says is nothing that was asked for."""
+        return None if self.why_not(username, password) else super().create_user(username, password)
 
-    def can_try_to_login_again(self, username: str) -> bool:
+    def _is_full(self) -> bool:
+        """Whether nobody else may wait whom hub.yml does not name."""
+        waiting = self.db.query(UserInfo.username).filter(UserInfo.is_authorized.is_(False))
+        unnamed = [name for (name,) in waiting if name not in self.allowed_users | self.admin_users]
+        return len(unnamed) >= MOST_WAITING
+
+    async def authenticate(self, handler, data: dict) -> str | None:
+        """See NativeAuthenticator. Wrong passwords are counted for themselves in a browser in which somebody has logged
+        in before: nobody else can make them wait there."""
+        name, password = self.normalize_username(data["username"]), data["password"]
+        known = self.get_user(name)
+        if known is None:
+            return None
+        kept, may = known.password, known.is_authorized
+        at_page = isinstance(handler, Login)  # the other way in is the hub's API
+        counted = f"{name} {handler.known_browser(name)}".strip() if at_page else name
+        if not self.is_blocked(counted):
+            self.add_login_attempt(counted)  # before it is looked at, which takes time: many may come at once
+            if await asyncio.to_thread(is_right, password, kept):
+                self.login_attempts.pop(counted, None)
+                if not may:
+                    handler.why = f"User {name} has not been authorized by an administrator yet."
+                elif at_page:
+                    handler.remember(name)
+                return name if may else None
+        if self.is_blocked(counted):
+            minutes = round(self.seconds_before_next_try / 60)
+            handler.why = f"Too many wrong passwords for {name}: try again in {minutes} minutes."
+        return None
+
+    def is_blocked(self, username: str) -> bool:
         """See NativeAuthenticator, which counts the seconds of the last day only."""
         said = self.login_attempts.get(username)
-        return not said or (handlers.datetime.now() - said["time"]).total_seconds() > self.seconds_before_next_try
+        if said and (handlers.datetime.now() - said["time"]).total_seconds() > self.seconds_before_next_try:
+            del self.login_attempts[username]
+            return False
+        return bool(said) and said["count"] >= self.allowed_failed_logins
 
-    async def refresh_user(self, user, handler=None, **more):
-        """See Authenticator: who is no longer let in has to log in, and reads so."""
-        known = self.get_user(user.name)
-        return await super().refresh_user(user, handler, **more) if known and known.is_authorized else False
+    def change_password(self, username: str, new_password: str) -> bool | None:
+        """See NativeAuthenticator: who has a new password waits no longer."""
+        done = super().change_password(username, new_password)
+        if done:
+            self.login_attempts.pop(self.normalize_username(username), None)
+        return done
+
+    def has_left(self, name: str) -> bool:
+        """Whether an administrator has put somebody out again (accounts.py asks)."""
+        known = self.get_user(name)
+        return not (known and known.is_authorized)
 
 
 def let_in(name: str, database: Path) -> bool:
@@ -147,12 +219,36 @@ def let_in(name: str, database: Path) -> bool:
     return changed > 0
 
 
-if __name__ == "__main__":
+def forget_waiting(database: Path) -> list[str]:
+    """Take away the accounts that wait to be let in, of people whom the hub does not know; their names."""
+    line = "DELETE FROM users_info WHERE NOT is_authorized AND username NOT IN (SELECT name FROM users)"
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=rw", uri=True, timeout=30)) as connection:
+        names = [name for (name,) in connection.execute(f"{line} RETURNING username")]
+        connection.commit()
+    return sorted(names)
+
+
+def main(words: list[str]) -> None:
+    """What root types."""
     from settings import read_settings
 
-    if len(sys.argv) != 3 or sys.argv[1] != "let-in":
-        sys.exit("python hub/native.py let-in NAME")
-    asked = read_settings(Path(os.environ.get("HUB_SETTINGS", "/etc/deep-learning-in-practice/hub.yml")))
-    if not let_in(sys.argv[2], asked.state / "jupyterhub.sqlite"):
-        sys.exit(f"{sys.argv[2]} has not signed up")
-    print(f"{sys.argv[2]} may log in.")
+    try:
+        where = os.environ.get("HUB_SETTINGS", "/etc/deep-learning-in-practice/hub.yml")
+        asked = read_settings(Path(where), made=False)
+    except ClassroomError as error:
+        sys.exit(str(error))
+    database = asked.state / "jupyterhub.sqlite"
+    match words:
+        case ["let-in", name]:
+            if not let_in(name, database):
+                sys.exit(f"{name} has not signed up")
+            print(f"{name} may log in.")
+        case ["forget-waiting"]:
+            names = forget_waiting(database)
+            print(f"{len(names)} accounts that waited are gone{': ' if names else ''}{', '.join(names)}")
+        case _:
+            sys.exit("python hub/native.py let-in NAME\npython hub/native.py forget-waiting")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

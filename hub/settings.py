@@ -4,6 +4,7 @@ Everything that differs between two machines stands there; jupyterhub_config.py 
 example with every field.
 """
 
+import pwd
 import sys
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -16,8 +17,9 @@ from jupyterhub.utils import subdomain_hook_idna
 from classroom.checked_yaml import load, message, record
 from classroom.errors import ClassroomError, near_miss
 
-_NAME = "^[a-z0-9][a-z0-9-]*$"
-_ACCOUNT = {"type": "string", "pattern": "^[a-z0-9_][a-z0-9_.-]{0,31}$", "description": "the name of an account"}
+# \Z, since $ takes a line's end behind the last letter, too.
+_NAME = r"^[a-z0-9][a-z0-9-]*\Z"
+_ACCOUNT = {"type": "string", "pattern": r"^[a-z0-9_][a-z0-9_.-]{0,31}\Z", "description": "the name of an account"}
 _ACCOUNTS = {"type": "array", "items": _ACCOUNT, "description": "a list of accounts"}
 _PATH = {"type": "string", "pattern": "^/", "description": "a path that begins with /"}
 _PORT = {"type": "integer", "minimum": 1, "maximum": 65535, "description": "a port, 1 to 65535"}
@@ -39,8 +41,8 @@ SCHEMA = record(
     {
         "address": {
             "type": "string",
-            "pattern": "^https?://",
-            "description": "an address such as https://hub.example.org",
+            "pattern": r"^https?://[^\s/?#@\\]+/?\Z",
+            "description": "an address such as https://hub.example.org, with nothing behind the host and its port",
         },
         "listen": {"type": "string", "description": "where the proxy listens, such as 127.0.0.1 or 0.0.0.0"},
         "port": _PORT,
@@ -51,7 +53,7 @@ SCHEMA = record(
             {
                 "provider": {
                     "type": "string",
-                    "pattern": "^[a-z0-9-]+$",
+                    "pattern": r"^[a-z0-9-]+\Z",
                     "description": "one of oauthenticator's names, such as github, google or generic-oauth",
                 },
                 "settings": {
@@ -119,6 +121,16 @@ class Settings:
     host_for_each: bool = False  # a host name for each server and each formgrader, below the address
     doubts: list[str] = field(default_factory=list)  # with which the hub starts, and people will see something odd
 
+    @property
+    def bound(self) -> str:
+        """Where the proxy listens, as an address."""
+        return _bound(self.tls, self.listen, self.port)
+
+    @property
+    def inside(self) -> int:
+        """The first of the ports that only this machine sees: the hub's, the proxy's, the exchange's, the courses'."""
+        return _inside(self.port)
+
     def host_of(self, course: str) -> str:
         """Where a course's formgrader is, as JupyterHub names it."""
         if not self.host_for_each:
@@ -151,6 +163,9 @@ def read_settings(path: Path, made: bool = True, tls: bool = False) -> Settings:
         if said["grader"] in said["instructors"] or (students != "everybody" and said["grader"] in students):
             at = ("courses", name, "grader")
             raise ClassroomError(message(path, lines, at, "an account that is nobody's own", said["grader"]))
+        if _is_root(said["grader"]):
+            at, expected = ("courses", name, "grader"), "an account that is not root's, since formgrader runs as it"
+            raise ClassroomError(message(path, lines, at, expected, said["grader"]))
         members = None if students == "everybody" else list(students)
         courses.append(Course(name, folder, said["grader"], list(said["instructors"]), members))
     graders = [course.grader for course in courses]
@@ -164,7 +179,15 @@ def read_settings(path: Path, made: bool = True, tls: bool = False) -> Settings:
         _check_oauth(path, lines, oauth["provider"], oauth["settings"])
     pair, port = values.get("tls"), values.get("port", 8000)
     listen = values.get("listen", "127.0.0.1")
-    address = values.get("address", f"http{'s' if pair else ''}://{listen}:{port}")
+    if values["accounts"] == "demo" and listen not in ("127.0.0.1", "::1", "localhost"):
+        expected = "127.0.0.1 with accounts: demo, whose people share a password"
+        raise ClassroomError(message(path, lines, ("listen",), expected, listen))
+    inside = range(_inside(port), _inside(port) + 3 + len(courses))
+    if port in inside:
+        expected = f"a port outside of {inside[0]} to {inside[-1]}, which the hub takes for itself beside this one"
+        raise ClassroomError(message(path, lines, ("port",), expected, port))
+    address = values.get("address", _bound(pair, listen, port)).removesuffix("/")
+    _check_address(path, lines, address)
     if values.get("host_for_each") and not urlparse(address).hostname.strip("0123456789.:"):
         at, expected = ("host_for_each",), "an address with a name in it, since a number has no names below it"
         raise ClassroomError(message(path, lines, at, expected, address))
@@ -186,6 +209,32 @@ def read_settings(path: Path, made: bool = True, tls: bool = False) -> Settings:
         host_for_each=values.get("host_for_each", False),
         doubts=_check_tls(path, lines, pair, addresses) if pair and tls else [],
     )
+
+
+def _bound(tls: object, listen: str, port: int) -> str:
+    return f"http{'s' if tls else ''}://{f'[{listen}]' if ':' in listen else listen}:{port}"
+
+
+def _inside(port: int) -> int:
+    return 10_000 + port % 10_000 // 10 * 10
+
+
+def _is_root(account: str) -> bool:
+    try:
+        return pwd.getpwnam(account).pw_uid == 0
+    except KeyError:
+        return False  # hub/install makes it
+
+
+def _check_address(path: Path, lines: dict, address: str) -> None:
+    try:
+        at = urlparse(address)
+        right = at.hostname and at.port != 0
+    except ValueError:  # of a port, or of brackets that are not closed
+        right = False
+    if not right:
+        expected = SCHEMA["properties"]["address"]["description"]
+        raise ClassroomError(message(path, lines, ("address",), expected, address))
 
 
 def _check_tls(path: Path, lines: dict, pair: dict, addresses: list[str]) -> list[str]:

@@ -265,6 +265,21 @@ def test_build_goes_on_where_a_page_is_missing(book):
     assert inventory(book / "_build" / "html") != files
 
 
+def test_a_page_that_was_dropped_leaves_the_built_site(book):
+    html = book / "_build" / "html"
+    for name in ("_sources/chapters/02-gone/index.md", "chapters/02-gone/index.html"):
+        (html / name).parent.mkdir(parents=True)
+        (html / name).write_text("a chapter of the book as it was")
+    glossary = book / "glossary.md"  # a line changes too, as where the chapter was pointed at
+    glossary.write_text(glossary.read_text() + "\nOne sentence more.\n")
+    done = build(book)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "to execute: 0" in done.stdout
+    assert not (html / "chapters" / "02-gone").exists()
+    assert (html / f"{PAGE}.html").is_file()
+    assert "One sentence more." in (html / "glossary.html").read_text()
+
+
 def test_failing_notebook_is_named_with_cell_and_error(book):
     write_notebook(book, section(code="weights = {}\nweights['bias']"))
     done = build(book)

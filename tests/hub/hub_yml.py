@@ -2,7 +2,9 @@
 
 import contextlib
 import importlib
+import os
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from types import ModuleType
 import yaml
 
 from .person import free_port
-from .running import COURSE, ROOT, Hub, copy_course
+from .running import COURSE, PREFIX, ROOT, Hub, accounts, copy_course
 
 HUB = ROOT / "hub"
 PASSWORD = "a-password-of-tests"
@@ -37,6 +39,24 @@ def rename(folder: Path, name: str, title: str) -> None:
     text = (folder / "course.yml").read_text(encoding="utf-8")
     text = re.sub(r"^id: \S+", f"id: {name}", text, flags=re.MULTILINE)
     (folder / "course.yml").write_text(re.sub(r"^title: .*", f"title: {title}", text, flags=re.MULTILINE))
+
+
+@contextlib.contextmanager
+def graded(hub: Hub) -> Iterator[dict]:
+    """The same for a hub of people without accounts: where it is root's, the grader has one, made and removed here.
+
+    Otherwise formgrader would run as root, which it does not.
+    """
+    if os.geteuid() != 0:
+        yield course(hub.course)
+        return
+    name, homes = f"{PREFIX}only", hub.folder / "graders"
+    homes.mkdir(mode=0o755)
+    hub.folder.chmod(0o711)
+    with accounts(homes, name):
+        said = course(hub.course, grader=name)
+        subprocess.run(["chown", "-R", f"{name}:", str(hub.course)], check=True)
+        yield said
 
 
 @contextlib.contextmanager

@@ -21,12 +21,13 @@ LONGEST = 240  # seconds; a hub and its servers start in a tenth of that on a ma
 
 
 class Person:
-    """One account at the hub at `url`, logged in."""
+    """One account at the hub at `url`, logged in; `kept` are cookies that the browser has from before."""
 
-    def __init__(self, url: str, name: str, password: str) -> None:
+    def __init__(self, url: str, name: str, password: str, kept: dict[str, str] | None = None) -> None:
         self.url, self.name = url.rstrip("/"), name
         self.web = requests.Session()
         self.web.trust_env = False
+        self.web.cookies.update(kept or {})
         self.answer = self._log_in(password)
         self.token = ""
         if "/hub/login" not in self.answer.url and self.answer.ok:
@@ -44,6 +45,13 @@ class Person:
         """Ask the hub's API, as the hub's own pages do."""
         headers = {"X-XSRFToken": self._xsrf(), "Referer": f"{self.url}/hub/home"}
         return self.web.request(method, f"{self.url}/hub/api/{path}", headers=headers, timeout=60, **what)
+
+    def change_password(self, name: str, password: str) -> requests.Response:
+        """Give somebody a new one, as an administrator does where people sign up."""
+        url = f"{self.url}/hub/change-password/{name}"
+        self.web.get(url, timeout=60)
+        fields = {"new_password": password, "new_password_confirmation": password, "_xsrf": self._xsrf()}
+        return self.web.post(url, data=fields, timeout=60)
 
     def server(self, method: str, path: str, **what) -> requests.Response:
         """Ask one's own server; `path` is below /user/NAME/."""

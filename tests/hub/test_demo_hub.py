@@ -207,6 +207,7 @@ def test_a_backup_while_everybody_writes_is_whole_and_comes_back(hub, ada, tmp_p
     hub_there = type("There", (), {"settings": tmp_path / "hub.yml"})
     done = backup(hub_there, "restore", str(tmp_path / "one.tar.gz"))
     assert done.returncode == 0, done.stderr
+    assert "what was there" not in done.stdout, "there was nothing"
     new = tmp_path / "new"
     assert (new / "state" / "homes" / "ada" / "saved.txt").read_text() == "ada's work"
     for name in ("state/jupyterhub.sqlite", "state/exchange/ngshare.db", "course/course/gradebook.db"):
@@ -226,6 +227,14 @@ def test_a_backup_while_everybody_writes_is_whole_and_comes_back(hub, ada, tmp_p
     assert (new / "state" / "homes" / "ada" / "saved.txt").read_text() == "ada's work"
     aside = next((new / "state" / "homes").glob("ada~before-*"))
     assert (aside / "saved.txt").read_text() == "newer"
+    # What was moved aside is nobody's home, and not in the next archive; --settings may stand at the end.
+    again = [sys.executable, str(ROOT / "hub" / "backup.py"), "save", str(tmp_path / "two.tar.gz")]
+    again += ["--settings", str(tmp_path / "hub.yml")]
+    assert subprocess.run(again, capture_output=True, timeout=120, check=False).returncode == 0
+    with tarfile.open(tmp_path / "two.tar.gz") as tar:
+        homes = {name for name in tar.getnames() if name.startswith("home/")}
+    assert "home/ada/saved.txt" in homes
+    assert not [name for name in homes if "~before-" in name]
 
 
 def test_a_damaged_archive_says_so_and_nothing_is_touched(hub, tmp_path):

@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
-from .person import LONGEST, Person
+from .person import LONGEST, Person, free_port, inside
 from .running import ROOT, Hub, demo_hub
 
 sys.path.insert(0, str(ROOT / "hub"))
@@ -99,6 +100,68 @@ def test_of_a_demo_that_ends_nothing_is_left(hub, number):
     hub.process.send_signal(number)
     assert left(found) == []
     assert hub.process.wait(GRACE) == {signal.SIGKILL: -9, signal.SIGTERM: 0}[number]
+
+
+# As a hub of twenty courses, each of whose formgraders needs three seconds to end.
+CONFIGURATION = """\
+import sys
+sys.path.insert(0, {hub!r})
+from ending import set_up
+from proxying import with_hub
+set_up()
+c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
+c.JupyterHub.hub_port = {inside}
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{inside_too}"
+c.Authenticator.allow_all = True
+line = [sys.executable, "-I", "-S", {slow!r}]
+c.JupyterHub.services = [
+    dict(name="slow-%d" % number, command=with_hub([*line, "started-%d" % number])) for number in range(20)
+]
+"""
+SLOW = """\
+import signal, sys, time
+def end(*_):
+    time.sleep(3)
+    sys.exit()
+signal.signal(signal.SIGINT, end)
+open(sys.argv[1], "w").close()
+while True:
+    time.sleep(3600)
+"""
+
+
+def said_by(folder: Path) -> str:
+    return (folder / "log").read_text()
+
+
+def test_twenty_courses_end_side_by_side(tmp_path):
+    port = free_port()
+    said = {"hub": str(ROOT / "hub"), "port": port, "slow": str(tmp_path / "slow.py")}
+    said |= {"inside": inside(f"http://x:{port}"), "inside_too": inside(f"http://x:{port}") + 1}
+    (tmp_path / "slow.py").write_text(SLOW)
+    (tmp_path / "configuration.py").write_text(CONFIGURATION.format(**said))
+    line = [sys.executable, "-m", "jupyterhub", "-f", "configuration.py"]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(line, cwd=tmp_path, stdout=log, stderr=log, env=os.environ | {"PATH": path})
+    hub = psutil.Process(process.pid)
+    try:
+        until = time.monotonic() + LONGEST
+        while len(list(tmp_path.glob("started-*"))) < 20 or "JupyterHub is now running" not in said_by(tmp_path):
+            assert process.poll() is None, said_by(tmp_path)
+            assert time.monotonic() < until, said_by(tmp_path)
+            time.sleep(0.3)
+        family, began = hub.children(recursive=True), time.monotonic()
+        process.terminate()
+        assert process.wait(GRACE) == 0, said_by(tmp_path)
+        took = time.monotonic() - began
+    finally:
+        for one in [*hub.children(recursive=True), hub] if process.poll() is None else []:
+            one.kill()
+        process.wait()
+    assert left(family) == []
+    assert "Exception" not in said_by(tmp_path)
+    assert took < 45, "one after the other it would be a minute"
 
 
 def test_a_number_of_a_proxy_that_is_another_programs_by_now_is_forgotten(tmp_path):

@@ -20,7 +20,7 @@ UNIT = "deep-learning-in-practice-hub.service"
 OWNERS = [
     one.pw_name for one in pwd.getpwall() if Path(one.pw_dir).is_dir() and Path(one.pw_dir).owner() == one.pw_name
 ]
-GRADER = next((name for name in OWNERS if name != "root"), "root")
+GRADER = next((name for name in OWNERS if name != "root"), "nobody")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 

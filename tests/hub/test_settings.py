@@ -1,9 +1,12 @@
 """hub.yml: each mistake in it is one message with the line, the field, what was expected and what came."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from traitlets.config import Config
 
 from classroom.errors import ClassroomError
 
@@ -20,6 +23,10 @@ courses:
     instructors: [ines]
     students: [ada, ben]
 """
+ADDRESSES = (
+    *("https://", "https:///hub", "https://:443", "https://hub:port", "https://hub:70000", "https://[::1"),
+    *("https://hub.org/course", "https://a@hub.org", "https://hub.org?a=b", "https://hub.org\n"),
+)
 
 
 def read(text: str, folder: Path):
@@ -66,6 +73,26 @@ def folder(tmp_path: Path) -> Path:
         ("state: /var/lib/hub", "state: /s\nport: 70000", "line 3: port: expected a port, 1 to 65535, got 70000"),
         ("state: /var/lib/hub", "state: /s\nport: '80'", "line 3: port: expected a port, 1 to 65535, got '80'"),
         ("state: /var/lib/hub", "state: /s\naddress: hub.org", "line 3: address: expected an address such as"),
+        *(
+            ("state: /var/lib/hub", f"state: /s\naddress: {json.dumps(said)}", "line 3: address: expected an address")
+            for said in ADDRESSES
+        ),
+        (
+            "state: /var/lib/hub",
+            "state: /s\naddress: https://\nhost_for_each: true",
+            "line 3: address: expected an address such as https://hub.example.org, with nothing behind the host "
+            "and its port, got 'https://'",
+        ),
+        (
+            "state: /var/lib/hub",
+            "state: /s\nport: 10003",
+            "line 3: port: expected a port outside of 10000 to 10003, which the hub takes for itself beside this one",
+        ),
+        (
+            "accounts: system",
+            "accounts: demo\nlisten: 0.0.0.0",
+            "line 2: listen: expected 127.0.0.1 with accounts: demo, whose people share a password, got '0.0.0.0'",
+        ),
         ("state: /var/lib/hub", "state: /s\ntls: {key: /k}", "line 3: tls: expected a field 'certificate', got none"),
         (
             "state: /var/lib/hub",
@@ -80,6 +107,10 @@ def folder(tmp_path: Path) -> Path:
         ("folder: FOLDER", "folder: course", "line 5: courses.dlip.folder: expected the course's folder"),
         ("folder: FOLDER", "folder: /nowhere", "line 5: courses.dlip.folder: expected a folder with nbgrader_config"),
         ("grader: grade", "grader: Grade Account", "line 6: courses.dlip.grader: expected the account that owns"),
+        ("grader: grade", 'grader: "grade\\n"', "line 6: courses.dlip.grader: expected the account that owns"),
+        ("grader: grade", "grader: root", "line 6: courses.dlip.grader: expected an account that is not root's"),
+        ("instructors: [ines]", 'instructors: ["ines\\n"]', "line 7: courses.dlip.instructors.0: expected the name of"),
+        ("dlip:", '"dlip\\n":', "line 4: courses: expected the id of course.yml"),
         ("grader: grade", "grader: ines", "line 6: courses.dlip.grader: expected an account that is nobody's own"),
         ("grader: grade", "grader: ada", "line 6: courses.dlip.grader: expected an account that is nobody's own"),
         ("instructors: [ines]", "instructors: ines", "line 7: courses.dlip.instructors: expected a list of accounts"),
@@ -118,7 +149,23 @@ def test_what_is_left_out_has_a_default(folder):
     assert said.address == "http://127.0.0.1:8000"
 
 
+def test_an_address_may_end_in_a_slash_and_be_of_ipv6(folder):
+    assert read(f"address: https://hub.example.org/\n{RIGHT}", folder).address == "https://hub.example.org"
+    said = read(f"listen: '::1'\n{RIGHT}", folder)
+    assert (said.bound, said.address) == ("http://[::1]:8000", "http://[::1]:8000")
+
+
 def test_a_host_name_for_each_is_jupyterhubs(folder):
     said = read(f"address: https://hub.example.org\nhost_for_each: true\n{RIGHT}", folder)
     assert said.host_of("dlip") == "https://dlip--service.hub.example.org"
     assert read(RIGHT, folder).host_of("dlip") == "http://127.0.0.1:8000"
+
+
+def test_nobody_logs_in_as_root_or_a_grader_or_by_a_name_with_a_lines_end(folder):
+    accounts, plain, named = module("accounts"), Config(), Config()
+    accounts.set_up(plain, read(RIGHT, folder))
+    assert plain.Authenticator.blocked_users == {"grade", "root"}
+    accounts.set_up(named, read(f"administrators: [root]\n{RIGHT}", folder))
+    assert named.Authenticator.blocked_users == {"grade"}, "an administrator whom hub.yml names"
+    assert re.match(plain.Authenticator.username_pattern, "ada")
+    assert not re.match(plain.Authenticator.username_pattern, "ada\n")

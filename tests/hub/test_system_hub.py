@@ -12,9 +12,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
-from .person import Person
-from .running import MAY_MAKE_ACCOUNTS, PREFIX, ROOT, WHY_NOT, Hub, system_hub
+from .person import LONGEST, Person
+from .running import COURSE, MAY_MAKE_ACCOUNTS, PREFIX, ROOT, WHY_NOT, Hub, system_hub
 
 pytestmark = pytest.mark.skipif(not MAY_MAKE_ACCOUNTS, reason=WHY_NOT)
 
@@ -92,3 +93,21 @@ def test_servers_and_kernels_live_on_while_the_hub_is_started_again(hub, ada, tm
         time.sleep(0.5)
     ada.stop()  # and the hub can end a server that it did not start
     assert not psutil.pid_exists(server.pid)
+
+
+def test_the_server_of_who_is_taken_out_of_hub_yml_ends(hub):
+    ben, stays = hub.log_in(f"{PREFIX}ben"), hub.log_in(f"{PREFIX}ada")
+    ben.start()
+    stays.start()
+    kernel, _ = ben.execute("", "answer = 6 * 7")
+    server, other = hub.server_of(ben.name), hub.server_of(stays.name)
+    said = yaml.safe_load(hub.settings.read_text())
+    said["courses"][COURSE]["students"].remove(ben.name)
+    hub.process.terminate()
+    assert hub.process.wait(60) == 0, hub.said()
+    assert ben.execute(kernel, "print(answer)")[1].strip() == "42", "it lives on while there is no hub"
+    hub.settings.write_text(yaml.safe_dump(said))
+    hub.start()
+    server.wait(LONGEST)
+    assert f"{ben.name} is not let in any more: their server is ended" in (hub.folder / "started.log").read_text()
+    assert other.is_running()

@@ -61,6 +61,13 @@ def test_the_server_is_a_unit_of_its_account(hub, ada):
     assert f"/system.slice/jupyter-{ada.name}-singleuser.service" in ada.run("cat /proc/self/cgroup")
 
 
+def test_the_server_has_the_port_that_the_hub_opened_for_it(hub, ada):
+    server = hub.server_of(ada.name)
+    assert [word for word in server.cmdline() if word.startswith("course-hub-")], "what it fetched the port by"
+    told = int(server.environ()["JUPYTERHUB_SERVICE_URL"].rpartition(":")[2].partition("/")[0])
+    assert [one.laddr.port for one in server.net_connections("tcp") if one.status == "LISTEN"] == [told]
+
+
 def test_processes_that_take_too_much_together_are_ended_and_the_server_is_not(hub, ada):
     kernel, _ = ada.execute("", "answer = 42")
     server = hub.server_of(ada.name).pid

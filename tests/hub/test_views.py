@@ -64,6 +64,9 @@ def test_a_server_starts_in_a_home_that_is_full_and_loses_nothing():
             answer = ada.server("POST", "api/contents", json={"type": "notebook"})
             assert (answer.status_code, "was not saved: the disk is full" in answer.text) == (507, True)
             assert ada.server("GET", "api/contents/work.txt").json()["content"] == "as it was saved"
+            welcome = ada.server("GET", "api/contents/Welcome.md").json()["content"]
+            assert "**Nothing more can be saved: the disk is full.**" in welcome
+            assert not (home / "Welcome.md").exists()
             kernel, said = ada.execute("", "print(6 * 7)")  # a notebook can be worked in, and tidied up from
             assert said.strip() == "42"
             ada.execute(kernel, "import os; os.remove('large.bin')")

@@ -1,6 +1,7 @@
 """What students get holds the book's notebooks, the library and the releases, and nothing that gives answers away."""
 
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,8 @@ def tree(tmp_path_factory) -> Path:
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, clone / name)
     course = clone / "course.yml"
-    course.write_text(course.read_text().replace('repository_url: ""', 'repository_url: "https://example.org/course"'))
+    address = 'repository_url: "https://example.org/course"'  # whatever the course's own is
+    course.write_text(re.sub("^repository_url:.*", address, course.read_text(), flags=re.MULTILINE))
     for command in (["git", "init", "-q"], ["git", "add", "-A"], [sys.executable, "book/student_tree.py"]):
         subprocess.run(command, cwd=clone, check=True, capture_output=True)
     return clone / "_build" / "student"
@@ -53,7 +55,8 @@ def test_every_quiz_goes_with_its_section(tree):
 
 def test_every_notebook_opens(tree):
     notebooks = sorted(tree.rglob("*.ipynb"))
-    assert len(notebooks) == len(list(ROOT.glob("chapters/*/*.ipynb"))) + len(list(ROOT.glob("assignments/*/*.ipynb")))
+    given = yaml.safe_load((ROOT / "course.yml").read_text(encoding="utf-8"))["projects"]
+    assert len(notebooks) == len(list(ROOT.glob("chapters/*/*.ipynb"))) + len(given)
     for path in notebooks:
         notebook = nbformat.read(path, as_version=4)
         nbformat.validate(notebook)
@@ -161,3 +164,12 @@ def test_a_file_that_was_removed_and_not_committed_is_named(tree):
     assert done.returncode == 1
     assert done.stderr == "student-tree: removed here, but not for git: notation.md; commit that first (git add -A)\n"
     assert (tree / "notation.md").is_file(), "what was made before is still there"
+
+
+def test_an_assignment_that_is_not_given_stays_out(tree):
+    clone = tree.parents[1]
+    *others, last = yaml.safe_load((clone / "course.yml").read_text(encoding="utf-8"))["projects"]
+    assert (clone / "assignments" / last).is_dir()
+    found = runpy.run_path(str(clone / "book" / "student_tree.py"))["files_of"]({"projects": dict.fromkeys(others)})
+    assert {path.parts[1] for path in found if path.parts[0] == "assignments"} == set(others)
+    assert Path("notation.md") in found

@@ -8,7 +8,7 @@ files in the home.
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, TimeoutError
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from tornado import web
 
 from classroom.hub.exchange.server import ServiceError
 from classroom.hub.facts import Given, Told
+from classroom.hub.saving import FULL, CarefulManager
 from classroom.hub.standing import Arrived, Standing, from_exchange, from_home, from_students, time_of, told_here
 from classroom.intake.files import write
 
@@ -37,6 +38,10 @@ You are not a member of a course on this hub. Ask your instructor to add your ac
 _NOT_KNOWN = """\
 **Your courses can't be told just now:** the exchange does not answer. Go on with what you have, and save it. This page
 asks again every few minutes. If something is due and this stays so, write to your instructor before the due date.
+"""
+_NO_SPACE = """
+**Nothing more can be saved: {why}.** What was saved before is there, and you can go on reading. Remove something that
+you don't need: *File* → *New* → *Terminal*, and `du -sh ~/* ~/.cache` shows what is large. Then come back to this page.
 """
 
 
@@ -135,7 +140,8 @@ def next_step(standings: Sequence[Standing], now: datetime) -> str:
             return _do(one, now)
     coming = [one for one in standings if not one.released and not one.withdrawn and due(one) > now]
     if not any(one.released for one in standings):
-        return "nothing is released yet. Come back later, or read the book until then."
+        book = any(one.course.book for one in standings)  # else there is no link to it on the page
+        return f"nothing is released yet. Come back later{', or read the book until then' if book else ''}."
     again = sorted((one for one in standings if one.released and one.sent and due(one) > now), key=due)
     more = f" You may hand in **{text(again[0].given.name)}** again: see when it is due." if again else ""
     more += f" **{text(coming[0].given.name)}** is not released yet." if coming else ""
@@ -199,20 +205,34 @@ def _arrived(course: Told, one: Arrived | None) -> str:
 
 
 class Writer:
-    """Keeps the page of one home up to date."""
+    """Keeps the page of one home up to date.
 
-    def __init__(self, home: Path, log) -> None:
-        self.home, self.log = home, log
+    Args:
+        home: where it lies.
+        log: who is told of what goes wrong.
+        shown: JupyterLab shows a text in the place of a file (CarefulManager.keep); for a home that is full.
+    """
+
+    def __init__(self, home: Path, log, shown: Callable[[str, str | None], bool] = lambda name, text: False) -> None:
+        self.home, self.log, self.shown = home, log, shown
         self.hands: Executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="welcome")
 
     def write(self, ask: bool = True) -> bool:
-        """Write the page, if it is another one than before; whether it is. A home that is full keeps the old one."""
+        """Write the page, if it is another one than before; whether it is. A home that is full keeps the old one, and
+        who looks at it sees the new one, and why."""
         try:
             new = page(told_here(ask=ask), self.home, datetime.now(UTC), ask=ask)
             target = self.home / NAME
             if target.is_file() and target.read_text(encoding="utf-8", errors="replace") == new:
-                return False
-            write(self.home.resolve(), NAME, new.encode(), replace=True)
+                return self.shown(NAME, None)
+            try:
+                write(self.home.resolve(), NAME, new.encode(), replace=True)
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                title, _, rest = new.partition("\n")
+                return self.shown(NAME, f"{title}\n{_NO_SPACE.format(why=FULL[error.errno])}{rest}")
+            self.shown(NAME, None)
             return True
         except Exception as error:  # of any kind: a page that is not up to date must not stop anybody's server
             self.log.warning("%s is not up to date: %s", NAME, error, exc_info=not isinstance(error, OSError))
@@ -251,7 +271,8 @@ def _jupyter_server_extension_points() -> list[dict]:
 
 def _load_jupyter_server_extension(server) -> None:
     """Write the page, and keep it up to date while the server runs."""
-    writer = Writer(Path(server.root_dir), server.log)
+    files = server.contents_manager
+    writer = Writer(Path(server.root_dir), server.log, *([files.keep] if isinstance(files, CarefulManager) else []))
     writer.start()
     settings = server.web_app.settings
     settings["classroom_welcome"] = writer

@@ -53,7 +53,7 @@ def hand_in(course, student: str, answer: str, beside: dict[str, str] | None = N
     """What `nbgrader submit` leaves in the exchange."""
     notebook = nbformat.read(course.root / "assignments" / "tiny" / "tiny.ipynb", as_version=4)
     notebook.cells[0].source = answer
-    notebook.cells[-1].source = f"Because $x^2$. {CANARY}"
+    notebook.cells[-1].source = f"Because $x^2$. {CANARY} {'w' * 500}"
     place = course.root / "exchange/test-course/inbound" / f"{student}+tiny+2026-02-05 10:00:00 UTC+secretof{student}"
     place.mkdir(parents=True)
     nbformat.write(notebook, place / "tiny.ipynb")
@@ -161,7 +161,9 @@ def test_what_was_handed_in_does_nothing_in_the_instructors_browser(server, cour
     context = browser.new_context()
     page = context.new_page()
     asked: list[str] = []
+    missing: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
+    page.on("response", lambda answer: missing.append(answer.url) if answer.status == 404 else None)
     page.goto(f"{server.address}/formgrader/?token={TOKEN}")
     page.wait_for_selector("text=tiny")
     page.goto(f"{server.address}/formgrader/submissions/{row['id']}/")
@@ -169,7 +171,11 @@ def test_what_was_handed_in_does_nothing_in_the_instructors_browser(server, cour
     page.wait_for_selector(".MathJax")  # a formula is set
     assert "sung" not in page.title()
     assert "Because" in page.inner_text("body")
-    assert [url for url in asked if not url.startswith((server.address, "data:"))] == [], "works without a network"
+    here = (server.address, "data:", "about:blank")  # the last is MathJax's empty font
+    assert [url for url in asked if not url.startswith(here)] == [], "works without a network"
+    assert [url for url in missing if "mathjax" in url] == [], "formulas have their letters"
+    width = page.evaluate("[document.scrollingElement.scrollWidth, innerWidth]")
+    assert width[0] <= width[1], "a word without end leaves the fields for points where they are"
     answer = page.goto(f"{server.address}/formgrader/submissions/{row['id']}/page.html")
     assert answer.status == 200
     page.wait_for_timeout(300)

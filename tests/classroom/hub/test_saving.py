@@ -7,6 +7,7 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from jupyter_server.services.contents.handlers import validate_model
 from tornado.web import HTTPError
 
 from classroom.hub import saving
@@ -18,9 +19,16 @@ def manager(tmp_path):
 
 
 def save(manager, name: str, text: str) -> None:
-    model = {"type": "file", "format": "text", "content": text}
+    run(manager.save, {"type": "file", "format": "text", "content": text}, name)
+
+
+def get(manager, name: str, **how: bool) -> dict:
+    return run(manager.get, name, **how)
+
+
+def run(what, *words, **how):
     with ThreadPoolExecutor(1) as own:  # Playwright leaves its event loop in the thread of the tests
-        own.submit(lambda: asyncio.run(manager.save(model, name))).result()
+        return own.submit(lambda: asyncio.run(what(*words, **how))).result()
 
 
 def test_a_file_is_new_or_replaced_and_keeps_its_mode(manager, tmp_path):
@@ -56,6 +64,23 @@ def test_without_space_the_old_text_stays_and_the_message_says_what_to_do(manage
     assert "remove something that you don't need" in error.value.log_message
     assert (tmp_path / "work.txt").read_text() == "old"
     assert os.listdir(tmp_path) == ["work.txt"]
+
+
+def test_a_page_without_space_is_shown_from_memory_until_there_is_some(manager, tmp_path):
+    assert manager.keep("Welcome.md", "# now") is True
+    assert manager.keep("Welcome.md", "# now") is False
+    for content in (True, False):
+        model = get(manager, "/Welcome.md", content=content)
+        validate_model(model, expect_content=content, expect_hash=True)
+        assert model["content"] == ("# now" if content else None)
+    since = model["last_modified"]
+    assert manager.keep("Welcome.md", "# later") is True
+    assert get(manager, "Welcome.md")["last_modified"] > since
+    save(manager, "Welcome.md", "# from the disk")
+    assert get(manager, "Welcome.md")["content"] == "# later"
+    assert (manager.keep("Welcome.md", None), manager.keep("Welcome.md", None)) == (True, False)
+    assert get(manager, "Welcome.md")["content"] == "# from the disk"
+    assert os.listdir(tmp_path) == ["Welcome.md"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")

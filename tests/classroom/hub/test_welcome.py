@@ -6,10 +6,12 @@ fetched; what is next; no exchange, one that says no, one that does not answer, 
 markup in it; no course; a course.yml that can't be read; two courses; a home that is full or odd.
 """
 
+import errno
 import logging
 import socket
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -38,7 +40,9 @@ def feedback(place: Path, when: str, total: str) -> None:
 
 def test_nothing_is_released(exchange, tmp_path):
     text = page([COURSE], tmp_path, NOW)
-    assert "**Next:** nothing is released yet." in text
+    assert "**Next:** nothing is released yet. Come back later." in text
+    with_book = page([replace(COURSE, book="https://book.example.org")], tmp_path, NOW)
+    assert "Come back later, or read the book until then." in with_book
     assert "| one<br>The first | Fri 6 Mar 2026, 23:59 | not released yet | – |" in text, "in the course's time"
     assert "Times are of Europe/Paris." in text
 
@@ -216,6 +220,34 @@ def test_the_page_is_written_and_nothing_stops_the_server(exchange, tmp_path, mo
     assert "is not up to date" in caplog.text
     monkeypatch.setattr("classroom.hub.welcome.page", lambda *_, **__: 1 / 0)
     assert writer.write() is False
+    writer.hands.shutdown()
+
+
+def test_in_a_home_that_is_full_the_page_is_shown_from_memory_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, packed([COURSE]))
+    shown, full = {}, OSError(errno.ENOSPC, "no space left")
+
+    def show(name: str, text: str | None) -> bool:
+        before, shown[name] = shown.get(name), text
+        return before != text
+
+    def no_space(*_, **__) -> None:
+        raise full
+
+    writer = Writer(tmp_path, logging.getLogger("test"), show)
+    with monkeypatch.context() as there:
+        there.setattr("classroom.hub.welcome.write", no_space)
+        assert (writer.write(), writer.write()) == (True, False)
+        assert not (tmp_path / NAME).exists()
+        lines = [line for line in shown[NAME].splitlines() if line]
+        assert lines[0] == "# Welcome"
+        assert lines[1].startswith("**Nothing more can be saved: the disk is full.** What was saved before is there")
+        assert "Fri 6 Mar 2026, 23:59" in shown[NAME], "and all of the page"
+        full = OSError(errno.EACCES, "permission denied")
+        assert writer.write() is False
+    assert writer.write() is True
+    assert shown[NAME] is None
+    assert "Nothing more" not in (tmp_path / NAME).read_text()
     writer.hands.shutdown()
 
 

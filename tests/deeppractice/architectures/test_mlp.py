@@ -1,5 +1,7 @@
 """The multilayer perceptron, against torch's own layers and against a forward and backward pass by hand."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -99,6 +101,17 @@ def test_leading_dimensions_may_be_none_or_several() -> None:
     model, x = MLP([4, 8, 2]), torch.randn(3, 5, 4)
     assert model(x).shape == (3, 5, 2)
     torch.testing.assert_close(model(x)[1, 2], model(x[1, 2]))
+
+
+def test_any_device_and_bf16(assert_near: Callable, device: torch.device) -> None:
+    torch.manual_seed(0)
+    out = assert_near(MLP([5, 7, 3], activation="gelu"), torch.randn(6, 5, dtype=torch.float64), device)
+    assert out.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_it_compiles_into_one_graph(assert_one_graph: Callable, activation: str) -> None:
+    assert_one_graph(MLP([5, 7, 3], activation=activation), torch.randn(6, 5))
 
 
 def test_dropout_acts_in_training_alone_and_keeps_the_expectation() -> None:

@@ -1,5 +1,5 @@
 // JupyterLab's part of the course: a Validate button that answers in words (classroom.hub.validation runs the notebook),
-// and a welcome page that is up to date when somebody comes back to it (classroom.hub.welcome writes it).
+// and a welcome page that is up to date when somebody comes back to it (classroom.hub.welcome writes it). Both fit a phone.
 // Written as JupyterLab loads it, without a build step: it shares JupyterLab's own modules and brings none.
 (() => {
   let shared;
@@ -9,13 +9,47 @@
     return (await Object.values(offered)[0].get())();
   };
 
-  const validate = async (panel, { ServerConnection, URLExt, Notification, showDialog, Dialog, Widget }, button) => {
+  const NARROW = "(max-width: 700px)"; // a phone
+  const narrow = window.matchMedia(NARROW);
+  // Of the Assignment List its own Validate is hidden: it looks at the file as it was saved last, and calls a notebook a
+  // success whose hidden tests nobody has run. Its message of what was not handed in is broken where the window ends. On
+  // a phone a row of the welcome page's table is a paragraph.
+  const STYLE = `
+    #submission-message pre { white-space: pre-wrap; overflow-wrap: anywhere }
+    .jp-Dialog-content:has(.dlip-validation) { max-height: 90vh }
+    .dlip-validation {
+      max-width: min(68ch, 78vw); max-height: calc(90vh - 150px); overflow: auto; white-space: pre-wrap;
+      overflow-wrap: anywhere; padding: 4px; border: solid var(--jp-border-color2); border-width: 1px 0;
+      font-family: var(--jp-code-font-family); font-size: 13px;
+    }
+    #fetched_assignments_list .assignment-notebooks button { display: none }
+    @media ${NARROW} {
+      #assignments .item_course:not(:empty) { margin-left: 1ch }
+      #assignments .item_status { display: block }
+      .dlip-welcome .jp-RenderedMarkdown.jp-RenderedHTMLCommon { padding: 8px 14px }
+      .dlip-welcome :is(table, tbody, tr, td) { display: block; text-align: left !important }
+      .dlip-welcome thead { display: none }
+      .dlip-welcome tr { padding: 6px 0 }
+      .dlip-welcome td { padding: 1px 6px; max-width: none }
+      .dlip-welcome td:nth-child(2)::before { content: "due: " }
+      .dlip-welcome td:nth-child(3)::before { content: "state: " }
+      .dlip-welcome td:nth-child(3):last-child::before { content: "handed in: " }
+      .dlip-welcome td:nth-child(4)::before { content: "points: " }
+    }`;
+
+  const AWAY =
+    "Your server does not answer: it was stopped, or the hub is being started again.\n" +
+    "What you wrote is still in this tab, so leave it open. Wait half a minute, and start your server where JupyterLab " +
+    "asks whether to, or with File > Hub Control Panel. Then save the notebook, and press Validate again.";
+
+  const validate = async (panel, { ServerConnection, URLExt, Notification, Dialog, Widget }, button) => {
     const say = (title, text) => {
       const body = document.createElement("div");
       const node = body.appendChild(document.createElement("div"));
       node.className = "dlip-validation";
-      node.style.cssText = "max-width: min(68ch, 78vw); max-height: 60vh; overflow: auto; white-space: pre-wrap;";
-      node.style.cssText += "overflow-wrap: anywhere; font-family: var(--jp-code-font-family); font-size: 13px";
+      node.tabIndex = 0; // what is longer than the window is scrolled by keys, too
+      node.setAttribute("role", "region");
+      node.setAttribute("aria-label", title);
       for (const line of text.split("\n")) {
         const row = node.appendChild(document.createElement("div"));
         const indent = line.length - line.trimStart().length; // kept where a line is broken, too
@@ -23,7 +57,10 @@
         if (indent === 0 && /^[✓✗·!] /.test(line)) row.style.fontWeight = "bold";
         row.textContent = line.trimStart();
       }
-      return showDialog({ title, body: new Widget({ node: body }), buttons: [Dialog.okButton()] });
+      const buttons = [Dialog.okButton()];
+      const dialog = new Dialog({ title, body: new Widget({ node: body }), buttons, focusNodeSelector: ".dlip-validation" });
+      node.addEventListener("keydown", (event) => event.key === "Enter" && dialog.resolve(0)); // as its button does
+      return dialog.launch();
     };
     const stop = new AbortController();
     const name = panel.context.path.split("/").pop();
@@ -43,29 +80,35 @@
       const url = URLExt.join(settings.baseUrl, "assignments/validate");
       const body = JSON.stringify({ path: panel.context.path });
       const answer = await ServerConnection.makeRequest(url, { method: "POST", body, signal: stop.signal }, settings);
-      const found = await answer.json();
+      const found = await answer.json().catch(() => null); // half an answer, or the hub's page in the server's place
+      if (!found) throw new ServerConnection.NetworkError(new TypeError("expected JSON"));
       if (!answer.ok) said = ["Not validated", found.message || answer.statusText];
       else if (!found.success) said = ["Not validated", found.value];
       else said = ["What you can see so far", found.told.text];
     } catch (error) {
       const kept = "What you wrote is still in the notebook; save it and try again.";
-      said = ["Not validated", stop.signal.aborted ? "It was stopped." : `${error.message || error}\n${kept}`];
+      const away = error instanceof ServerConnection.NetworkError;
+      said = ["Not validated", stop.signal.aborted ? "It was stopped." : away ? AWAY : `${error.message || error}\n${kept}`];
     } finally {
       Notification.dismiss(running);
       button.enabled = true;
     }
     await say(...said);
+    if (document.activeElement === document.body) panel.activate(); // the button was disabled, and lost the keyboard
   };
 
   // Whoever comes back to the welcome page, or to the window in which it is open, sees it as it is now.
   const refresh = async (widget, { ServerConnection, URLExt }) => {
     const context = widget?.context;
     if (context?.path !== "Welcome.md") return;
+    widget.addClass("dlip-welcome");
     await context.ready;
     if (context.model.dirty) return;
     const settings = ServerConnection.makeSettings();
     try {
-      await ServerConnection.makeRequest(URLExt.join(settings.baseUrl, "classroom/welcome"), { method: "POST", body: "{}" }, settings);
+      const url = URLExt.join(settings.baseUrl, "classroom/welcome");
+      const answer = await ServerConnection.makeRequest(url, { method: "POST", body: "{}" }, settings);
+      if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`); // else revert opens a dialog of its own
       await context.revert();
     } catch (error) {
       console.warn("The welcome page is as it was:", error); // the server is away: JupyterLab says so itself
@@ -77,14 +120,14 @@
       shared = scope;
     },
     async get() {
-      const [notebook, apputils, services, coreutils, widgets] = await Promise.all(
-        ["@jupyterlab/notebook", "@jupyterlab/apputils", "@jupyterlab/services", "@jupyterlab/coreutils", "@lumino/widgets"].map(need)
-      );
+      const [notebook, apputils, services, coreutils, statedb, widgets] = await Promise.all([
+        ...["notebook", "apputils", "services", "coreutils", "statedb"].map((name) => need(`@jupyterlab/${name}`)),
+        need("@lumino/widgets"),
+      ]);
       const parts = {
         ServerConnection: services.ServerConnection,
         URLExt: coreutils.URLExt,
         Notification: apputils.Notification,
-        showDialog: apputils.showDialog,
         Dialog: apputils.Dialog,
         Widget: widgets.Widget,
       };
@@ -100,12 +143,10 @@
               onClick: () => validate(panel, parts, button),
             });
             button.addClass("dlip-validate");
-            panel.toolbar.insertItem(10, "dlip-validate", button);
+            panel.toolbar.insertItem(narrow.matches ? 1 : 10, "dlip-validate", button); // what has no room is in a menu
           });
-          // The Assignment List's own Validate looks at the file as it was saved last, and calls a notebook a success
-          // whose hidden tests nobody has run.
           const style = document.createElement("style");
-          style.textContent = "#fetched_assignments_list .assignment-notebooks button { display: none }";
+          style.textContent = STYLE;
           document.head.append(style);
         },
       };
@@ -119,7 +160,35 @@
           setInterval(() => refresh(app.shell.currentWidget, parts), 180_000);
         },
       };
-      return () => ({ __esModule: true, default: [plugin, welcome] });
+      // Beside the list of files a phone has no room for anything else, and JupyterLab keeps the parts' shares of the width:
+      // the next laptop would show a page as narrow. So the list is folded on a phone, and comes back where there is room.
+      const room = {
+        id: "deep-learning-in-practice:room",
+        autoStart: true,
+        requires: [statedb.IStateDB],
+        activate: (app, state) => {
+          const folded = "deep-learning-in-practice:folded";
+          const isSplit = ({ id }) => id === "jp-main-split-panel";
+          const find = (part) => (isSplit(part) ? part : [...(part.layout || [])].map(find).find(Boolean));
+          const fit = async (narrow) => {
+            if (narrow) {
+              if (app.shell.leftCollapsed) return;
+              app.shell.collapseLeft();
+              await state.save(folded, true);
+              return;
+            }
+            if (await state.fetch(folded)) {
+              app.shell.expandLeft();
+              await state.remove(folded);
+            }
+            const split = find(app.shell);
+            if (split?.relativeSizes()[0] > 2 / 3) split.setRelativeSizes([1, 4, 0]);
+          };
+          app.restored.then(() => fit(narrow.matches));
+          narrow.addEventListener("change", () => fit(narrow.matches));
+        },
+      };
+      return () => ({ __esModule: true, default: [plugin, welcome, room] });
     },
   };
 })();
