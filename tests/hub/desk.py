@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from .person import free_port
 from .pictures import take
-from .running import ROOT, Hub
+from .running import MAY_MAKE_ACCOUNTS, ROOT, Hub, system_hub
 
 PROJECT, CHECKPOINT, LATE = "generative", "checkpoint-01", "checkpoint-02"
 LONG = 180_000  # milliseconds, for what starts a program
@@ -24,7 +24,8 @@ SHOWN = {"width": 880, "height": 640}
 
 def make_course(folder: Path) -> None:
     """The demo's course, with the mini-project due in two days, a checkpoint later, and one that was due before."""
-    (folder / "solutions").mkdir(parents=True)
+    folder.mkdir(mode=0o700)
+    (folder / "solutions").mkdir()
     shutil.copy(ROOT / "nbgrader_config.py", folder)
     text, now = (ROOT / "course.yml").read_text(encoding="utf-8"), datetime.now(UTC)
     for name, days in ((PROJECT, 2), (LATE, -2), (CHECKPOINT, 20)):
@@ -42,8 +43,12 @@ def solution(project: str, cell: str) -> str:
 
 
 @contextlib.contextmanager
-def class_hub() -> Iterator[Hub]:
-    """The demo's hub with this course."""
+def class_hub(*, demo: bool = True) -> Iterator[Hub]:
+    """A hub with this course: the demo's, or with accounts of the system if one may make them here."""
+    if MAY_MAKE_ACCOUNTS and not demo:
+        with system_hub(("ada", "ben", "carol"), make_course) as hub:
+            yield hub
+        return
     with tempfile.TemporaryDirectory(prefix="hub-") as name:
         folder, port = Path(name), free_port()
         make_course(folder / "course")
@@ -77,7 +82,7 @@ class Desk:
     """One person with a browser of their own."""
 
     def __init__(self, browser: Browser, hub: Hub, name: str, *, write: bool = False) -> None:
-        self.hub, self.name, self.write = hub, name, write
+        self.hub, self.name, self.write = hub, hub.account(name), write
         self.context = browser.new_context(viewport=SHOWN)
         self.context.set_default_timeout(LONG)
         self.page: Page = self.context.new_page()
@@ -215,4 +220,4 @@ class Desk:
         self, name: str, of: Locator | None = None, page: Page | None = None, shown: Locator | None = None
     ) -> None:
         """Take a picture; with `of`, the book's (see pictures.py)."""
-        take(page or self.page, name, of, shown, write=self.write)
+        take(page or self.page, name, of, shown, prefix=self.hub.prefix, write=self.write)

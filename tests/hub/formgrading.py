@@ -1,6 +1,9 @@
 """An instructor in front of formgrader."""
 
-from playwright.sync_api import Locator, Page
+import json
+import re
+
+from playwright.sync_api import Locator, Page, WebSocket
 
 from .desk import LONG, Desk
 from .running import COURSE
@@ -45,6 +48,48 @@ def close(page: Page) -> None:
     """Close the dialog."""
     page.click(".modal.in .modal-footer [data-dismiss=modal]")
     page.locator(".modal").wait_for(state="detached")
+
+
+def source(page: Page, name: str) -> Page:
+    """An assignment's folder in the JupyterLab of the course's grader, in a tab of its own."""
+    with page.context.expect_page() as opened:
+        row(page, name).locator(".name a").click()
+    lab = opened.value
+    lab.set_default_timeout(LONG)
+    lab.locator(".jp-DirListing-itemText", has_text=f"{name}.ipynb").wait_for()
+    lab.locator("#jupyterlab-splash").wait_for(state="detached")
+    return lab
+
+
+def in_a_terminal(lab: Page, line: str) -> str:
+    """Type a line into a new terminal of a JupyterLab, as the guide says; what stands there when it has ended well."""
+    said: list[list] = []
+
+    def listen(socket: WebSocket) -> None:
+        if "/terminals/websocket/" in socket.url:
+            socket.on("framereceived", lambda one: said.append(json.loads(one)))
+
+    lab.on("websocket", listen)
+    lab.click(".lm-MenuBar-item:has-text('File')")
+    lab.click(".lm-Menu-item[data-type='submenu'] .lm-Menu-itemLabel:text-is('New')")
+    lab.locator(".lm-Menu-item[data-command='terminal:create-new']").click()
+    lab.locator(".jp-Terminal .xterm-screen").wait_for()
+
+    def wait_for(text: str) -> str:
+        for _ in range(LONG // 200):
+            shown = "".join(words for kind, *rest in said for words in rest if kind == "stdout")
+            if re.search(text, shown):
+                return shown
+            lab.wait_for_timeout(200)
+        raise AssertionError(f"no {text} in: {shown}")
+
+    wait_for(r"\S")  # the prompt
+    lab.locator(".jp-Terminal .xterm-screen").click()
+    lab.keyboard.type(f"{line}; echo ended: $?")
+    lab.keyboard.press("Enter")
+    shown = wait_for(r"ended: \d")
+    assert "ended: 0" in shown, shown
+    return shown
 
 
 def release(page: Page, *names: str) -> None:

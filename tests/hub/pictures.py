@@ -19,18 +19,18 @@ _AROUND = 8  # pixels around what is shown
 _TIMES = re.compile(r"\w{3} \d+ \w{3} \d{4}, \d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?( UTC)?")
 
 
-def take(page: Page, name: str, of: Locator | None, shown: Locator | None, *, write: bool) -> None:
+def take(page: Page, name: str, of: Locator | None, shown: Locator | None, *, prefix: str, write: bool) -> None:
     """Take a picture for whoever reads a run; with `of`, one that the book shows.
 
     The book's is as it was as long as the same text stands in `of`. If not, the journey fails until
     `--write-screenshots` has taken a new one, so that no guide shows what is not there any more. It is cut to `shown`,
-    so that it can be read on a phone.
+    so that it can be read on a phone. Names of people are compared without their `prefix` (see running.Hub).
     """
     ALL.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=ALL / f"{name}.png")
     if of is None:
         return
-    said = words(of)
+    said = words(of).replace(prefix, "")
     known = yaml.safe_load(SAID.read_text(encoding="utf-8")) if SAID.exists() else {}
     if write:
         PICTURES.mkdir(exist_ok=True)

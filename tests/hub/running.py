@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -37,7 +37,17 @@ class Hub:
         self.folder, self.url, self.state = folder, f"http://127.0.0.1:{port}", state
         self.inside = inside(self.url)
         self.line, self.environment, self.password = line, environment, ""
+        self.prefix = ""  # of the accounts' names
         self.people: dict[str, Person] = {}
+
+    def account(self, name: str) -> str:
+        """The account of somebody: of the system's each has a prefix, which no account of the machine has."""
+        return self.prefix + name
+
+    @property
+    def of_the_system(self) -> bool:
+        """Whether people have accounts of the system; then their servers live on while there is no hub."""
+        return bool(self.prefix)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -63,6 +73,11 @@ class Hub:
         """The end of its log."""
         logs = [self.folder / name for name in ("started.log", "hub.log")]
         return "\n".join(log.read_text(errors="replace")[-4000:] for log in logs if log.exists())
+
+    def leave(self) -> None:
+        """End it as somebody does who starts it again: what lives on is left."""
+        self.process.terminate()
+        assert self.process.wait(LONGEST) == 0, self.said()
 
     def stop(self) -> None:
         """Stop it, and what it started."""
@@ -123,14 +138,12 @@ def demo_hub(**changed: str) -> Iterator[Hub]:
             hub.stop()
 
 
-def copy_course(folder: Path, owner: str = "") -> None:
+def copy_course(folder: Path) -> None:
     """A course's folder, closed to others, as hub/install makes it."""
     folder.mkdir(mode=0o700)
     for name in ("nbgrader_config.py", "course.yml", "solutions", "assignments"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
-    if owner:
-        subprocess.run(["chown", "-R", f"{owner}:", str(folder)], check=True)
 
 
 @contextlib.contextmanager
@@ -173,16 +186,22 @@ def remove(name: str) -> None:
 
 
 @contextlib.contextmanager
-def system_hub(**settings: object) -> Iterator[Hub]:
-    """A hub whose people have accounts of the system; needs root."""
+def system_hub(
+    students: tuple[str, ...] = ("ada", "ben"), make: Callable[[Path], None] = copy_course, **settings: object
+) -> Iterator[Hub]:
+    """A hub whose people have accounts of the system; needs root. `make` makes the course's folder."""
     # Under systemd a server has a /tmp of its own, in which there would be no homes.
     with tempfile.TemporaryDirectory(prefix="hub-", dir="/srv" if SYSTEMD else None) as folder:
         place, port = Path(folder), free_port()
         place.chmod(0o755)
         (place / "h").mkdir(mode=0o755)  # a kernel's socket has to have a short path
-        ada, ben, ines, grader = (PREFIX + name for name in ("ada", "ben", "ines", "grade"))
-        with accounts(place / "h", ada, ben, ines, grader) as password:
-            copy_course(place / "course", grader)
+        line = [sys.executable, "-m", "jupyterhub", "-f", str(ROOT / "hub" / "jupyterhub_config.py")]
+        hub = Hub(place, port, line, place / "state", HUB_SETTINGS=str(place / "hub.yml"))
+        hub.prefix, hub.homes, hub.course, hub.settings = PREFIX, place / "h", place / "course", place / "hub.yml"
+        ines, grader, *named = map(hub.account, ("ines", "grade", *students))
+        with accounts(hub.homes, ines, grader, *named) as hub.password:
+            make(hub.course)
+            subprocess.run(["chown", "-R", f"{grader}:", str(hub.course)], check=True)
             values = {
                 "accounts": "system",
                 "port": port,
@@ -190,21 +209,17 @@ def system_hub(**settings: object) -> Iterator[Hub]:
                 "library": str(ROOT / "lib"),
                 "courses": {
                     COURSE: {
-                        "folder": str(place / "course"),
+                        "folder": str(hub.course),
                         "grader": grader,
                         "instructors": [ines],
-                        "students": [ada, ben],
+                        "students": named,
                     }
                 },
             }
-            (place / "hub.yml").touch(mode=0o600)
-            (place / "hub.yml").write_text(yaml.safe_dump(values | settings))
-            line = [sys.executable, "-m", "jupyterhub", "-f", str(ROOT / "hub" / "jupyterhub_config.py")]
-            hub = Hub(place, port, line, place / "state", HUB_SETTINGS=str(place / "hub.yml"))
+            hub.settings.touch(mode=0o600)
+            hub.settings.write_text(yaml.safe_dump(values | settings))
             try:
                 hub.start()
-                hub.password, hub.homes, hub.course = password, place / "h", place / "course"
-                hub.settings = place / "hub.yml"
                 yield hub
             finally:
                 hub.stop()

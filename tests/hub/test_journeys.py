@@ -2,26 +2,23 @@
 
 One hub serves all tests of this file, which go on from each other in their order: the instructor releases; a student
 takes the course by its link, works and hands in twice; the instructor sees that arrive, grades and gives feedback; the
-student reads it. Each step leaves a picture in _build/hub-journeys; those with `of=` are the book's (see pictures.py).
-What goes wrong on the way is in test_journeys_trouble.py.
+student reads it. Their accounts are the system's where tests may make some (root, CI=true); otherwise the demo's, as
+always for --write-screenshots. Each step leaves a picture in _build/hub-journeys; those with `of=` are the book's (see
+pictures.py). What goes wrong on the way is in test_journeys_trouble.py.
 """
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import yaml
 from playwright.sync_api import expect
 
 from .desk import LATE, PROJECT, Desk, class_hub, desks, solution
-from .formgrading import ask, close, formgrader, press, release, row
+from .formgrading import ask, close, formgrader, in_a_terminal, press, release, row, source
 from .pictures import MOST_BYTES, PICTURES, SAID, shown_in_the_book
 from .repository import served
-from .running import COURSE, ROOT, Hub
+from .running import COURSE, Hub
 
 # Trainings that take moments, as a student has them who is still at the first parts.
 SMALL = "seeds = 2\nring_steps = 12\nscan_steps = 6\nshow_steps = 12"
@@ -33,8 +30,8 @@ PART = "A likelihood that knows its own noise"
 
 
 @pytest.fixture(scope="module")
-def hub() -> Iterator[Hub]:
-    with class_hub() as hub:
+def hub(request) -> Iterator[Hub]:
+    with class_hub(demo=request.config.getoption("--write-screenshots")) as hub:
         yield hub
 
 
@@ -54,10 +51,7 @@ def test_an_instructor_releases(desk):
     page = formgrader(ines)
     release(page, PROJECT, LATE)
     expect(row(page, PROJECT).locator(".status")).to_have_text("released")
-    with ines.context.expect_page() as opened:
-        row(page, PROJECT).locator(".name a").click()
-    opened.value.locator(".jp-DirListing-itemText", has_text=f"{PROJECT}.ipynb").wait_for()
-    opened.value.close()
+    source(page, PROJECT).close()
     ines.picture("formgrader-released", of=row(page, PROJECT), page=page, shown=page.locator("table").first)
     ines.come_back("by nobody so far")
 
@@ -77,7 +71,7 @@ def test_a_student_takes_the_course_by_its_link(desk, hub, tmp_path):
         ada.page.goto(f"{hub.url}/hub/user-redirect/git-pull?{where}")
         expect(ada.welcome).to_contain_text("Its first page.")
     expect(ada.page.locator(".jp-DirListing-itemText", has_text="chapters")).to_be_visible()
-    assert (hub.homes / "ada/course/chapters/01.md").is_file()
+    assert (hub.homes / ada.name / "course/chapters/01.md").is_file()
     ada.picture("course-by-link")
     ada.page.click(".jp-BreadCrumbs-home")  # as the guide says: Welcome.md in the list of files
     ada.page.locator(".jp-DirListing-itemText", has_text="Welcome.md").dblclick()
@@ -130,20 +124,20 @@ def test_a_student_works_and_hands_in_twice(desk):
 
 @pytest.mark.browser
 def test_an_instructor_sees_it_arrive_and_grades(desk, hub):
-    ines = desk("ines")
+    ines, ada = desk("ines"), hub.account("ada")
     ines.come_back("by 1 student, last on")
     ines.picture("instructor-welcome", of=ines.welcome, shown=ines.main)
     page = formgrader(ines)
-    assert "ada" in press(page, PROJECT, "collect")
+    assert ada in press(page, PROJECT, "collect")
     expect(row(page, PROJECT).locator(".num-submissions")).to_have_text("1")
     ines.picture("formgrader-collected", of=row(page, PROJECT), page=page, shown=page.locator("table").first)
     page.goto(f"{hub.url}/services/{COURSE}/formgrader/manage_submissions/{PROJECT}")
-    said = ask(page, "ada", "autograde")
+    said = ask(page, ada, "autograde")
     assert "Success" in said, said
     dialog = page.locator(".modal.in .modal-content")
     ines.picture("formgrader-autograded", of=dialog.locator(".modal-title"), page=page, shown=dialog)
     close(page)
-    expect(row(page, "ada").locator(".status")).to_have_text("needs manual grading")
+    expect(row(page, ada).locator(".status")).to_have_text("needs manual grading")
 
     page.goto(f"{hub.url}/services/{COURSE}/formgrader/gradebook/{PROJECT}/{PROJECT}")
     page.click("text=Submission #1")
@@ -167,12 +161,12 @@ def test_an_instructor_gives_feedback_and_exports(desk, hub):
     page = formgrader(desk("ines"))
     for column in ("generate-feedback", "release-feedback"):
         assert "Success" in press(page, PROJECT, column)
-    line = [sys.executable, "-m", "classroom", "export", "--out", "grades.csv"]
-    environment = {key: value for key, value in os.environ.items() if key != "CLASSROOM_DIR"}
-    environment |= {"PYTHONPATH": str(ROOT / "lib"), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(line, cwd=hub.course, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"ada.*24\.5", (hub.course / "grades.csv").read_text())
+    lab = source(formgrader(desk("ines")), PROJECT)
+    assert "grades.csv" in in_a_terminal(lab, "classroom export --out grades.csv")
+    lab.close()
+    grades = hub.course / "grades.csv"
+    assert re.search(rf"^{PROJECT},.*,{hub.account('ada')},.*,24\.5,", grades.read_text(), re.MULTILINE)
+    assert grades.owner() == hub.course.owner()  # the grader
 
 
 @pytest.mark.browser

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from classroom.errors import ClassroomError
 from classroom.sandbox import owners
+from classroom.sandbox.copies import copy_package
 
 SANDBOX_UID = 64711  # root drops to this uid (and gid) first; nobody has it in a Debian, Ubuntu or Fedora system
 STUDENT_UID = 1000  # what the submission sees itself as
@@ -245,8 +246,8 @@ def stage() -> Staged:
             (staged.etc / name).write_text(text)
         package = Path(__file__).parent.parent
         (staged.library / "classroom" / "__init__.py").write_text('"""The part of classroom that runs cells."""\n')
-        _copy(package / "inside", staged.library / "classroom" / "inside")
-        _copy(_package("deeppractice"), staged.library / "deeppractice")
+        copy_package(package / "inside", staged.library / "classroom" / "inside")
+        copy_package(_package("deeppractice"), staged.library / "deeppractice")
         for place, _, names in os.walk(root):
             os.chmod(place, 0o755)
             for name in names:
@@ -260,11 +261,6 @@ def stage() -> Staged:
         staged.close()
         raise
     return staged
-
-
-def _copy(source: Path, target: Path) -> None:
-    # With the compiled files, which Python takes only where they belong to the source: a start is 0.3 s faster by them.
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns(".*"))
 
 
 def _package(name: str) -> Path:
