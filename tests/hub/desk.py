@@ -152,6 +152,8 @@ class Desk:
 
     def press(self, button: str, assignment: str) -> None:
         """Press a button of an assignment in the list, and wait until it has done."""
+        if not self.list.is_visible():  # JupyterLab has opened another tab meanwhile
+            self.page.click(".lm-TabBar-tab:has-text('Assignments')")
         row = self.page.locator("#assignments .list_item", has_text=assignment).filter(has_text=button)
         with self.page.expect_response(
             lambda answer: "/assignments/" in answer.url and answer.request.method == "POST"

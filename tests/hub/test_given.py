@@ -9,6 +9,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -106,7 +107,8 @@ def test_a_server_that_somebody_else_starts_fetches_its_port_and_nobody_else_get
             await asyncio.wait_for(giving, LONGEST)
         return process
 
-    process = asyncio.run(all_of_it())
+    with ThreadPoolExecutor(1) as own:  # Playwright leaves its event loop in the thread of the tests
+        process = own.submit(lambda: asyncio.run(all_of_it())).result()
     try:
         assert is_taken(number), "from the first moment on, and when the hub has closed it"
         assert answer(number) == str(NOBODY)

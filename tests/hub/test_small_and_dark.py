@@ -2,7 +2,8 @@
 
 Cases: the list of files, which a phone has no room for and the next laptop has; the welcome page; a project that is
 handed in without its notebook; Validate with an endless word, read and closed by keys; a server that ends in the middle
-of Validate; the two pages that stand in the place of a server. axe judges contrast and names. One hub for all of these.
+of Validate; the two pages that stand in the place of a server. axe judges contrast and names. One hub for all but the
+last, which alone is not in the long form.
 """
 
 import re
@@ -67,6 +68,7 @@ def fits(part: Locator) -> bool:
     return inside and part.evaluate("part => part.scrollWidth <= part.clientWidth + 1")
 
 
+@pytest.mark.full
 @pytest.mark.browser
 def test_a_phone_shows_the_welcome_page_and_the_next_laptop_its_files_too(ada):
     expect(ada.page.locator(FILES)).to_be_hidden()
@@ -88,6 +90,7 @@ def test_a_phone_shows_the_welcome_page_and_the_next_laptop_its_files_too(ada):
         )
 
 
+@pytest.mark.full
 @pytest.mark.browser
 def test_what_is_not_handed_in_is_told_within_a_phone(ada, hub):
     ada.open_list()
@@ -103,6 +106,7 @@ def test_what_is_not_handed_in_is_told_within_a_phone(ada, hub):
     work.with_name("my-work.ipynb").rename(work)
 
 
+@pytest.mark.full
 @pytest.mark.browser
 def test_validate_on_a_phone_is_read_and_closed_by_keys(ada):
     ada.open_notebook(CHECKPOINT)
@@ -121,6 +125,7 @@ def test_validate_on_a_phone_is_read_and_closed_by_keys(ada):
     expect(ada.notebook.locator(":focus")).to_have_count(1)  # one goes on typing where one was
 
 
+@pytest.mark.full
 @pytest.mark.browser
 def test_a_server_that_ends_while_validate_runs_is_told_in_words(ada, hub):
     ada.type_into(ada.cell("def compare"), "while True:\n    pass")

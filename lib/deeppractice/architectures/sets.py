@@ -1,6 +1,6 @@
 """Networks on sets: one function for every item, and a maximum that forgets their order.
 
-Source: Qi et al. (2017), PointNet: deep learning on point sets for 3D classification and segmentation.
+Source: Qi et al. (2017), PointNet: deep learning on point sets for 3D classification and segmentation, equation 1.
 Letters: B batch, N points, D coordinates, K features or classes of a set.
 """
 
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 class PointNet(nn.Module):
     r"""A network on sets of points, the same for every order of them: (B, N, D) -> (B, K).
 
-    $$f(\{x_1, \dots, x_N\}) = \gamma\bigl(\max_{i} h(x_i)\bigr) \quad \text{(Qi et al., 2017, equation 1)}$$
+    $$f(\{x_1, \dots, x_N\}) = \gamma\bigl(\max_{i} h(x_i)\bigr)$$
 
     Args:
         local: widths of h; each layer is linear, norm, ReLU.
         head: widths of the hidden layers of $\gamma$.
-        align: begin with a `TNet`, which may turn the points (figure 2); its transform of features is left out.
+        align: begin with a `TNet`, which may turn the points; the second transform, of features, is left out.
         norm: batch normalisation in each hidden layer, for h over all points of the batch.
     """
 

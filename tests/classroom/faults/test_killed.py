@@ -104,7 +104,8 @@ def test_a_part_of_it(part, seed, kills, new_class, calm):
         if code == 0:
             break
         assert code == 2, said
-        assert "the workers did not start" in said
+        # Its template ended in the test of the sandbox, or in a worker that was starting.
+        assert "it is started anew, try again" in said or "the workers did not start" in said
     assert done > 0
     expect(new_class, calm, {})
 
