@@ -83,6 +83,7 @@ def test_a_phone_shows_the_welcome_page_and_the_next_laptop_its_files_too(ada):
         if size is LAPTOP:
             ada.page.reload()
             ada.arrive(CHECKPOINT)
+            ada.page.wait_for_timeout(2000)  # it shows its address's page once more, over what somebody opens before
         expect(ada.page.locator(FILES)).to_be_visible(visible=bool(files))
         ada.page.wait_for_function(
             "([part, width]) => Math.abs(document.querySelector(part).getBoundingClientRect().width - width) < 60",
